@@ -1,0 +1,257 @@
+// Channel<T>: Go's channel. A handle; copies share one channel.
+#pragma once
+
+#include "concurrency/context.hpp"
+#include "concurrency/detail/thin_mutex.hpp"
+#include "concurrency/wait.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace sluice::concurrency {
+namespace detail {
+
+/// A channel's state. The functions with `locked` in their name are called with `mutex` held.
+template <class T>
+class ChannelState {
+ public:
+  explicit ChannelState(std::size_t capacity) : ring_(capacity) {}
+
+  ThinMutex mutex;
+  WaitList senders;
+  WaitList receivers;
+  bool closed = false;
+
+  [[nodiscard]] std::size_t capacity() const { return ring_.size(); }
+  [[nodiscard]] std::size_t size_locked() const { return size_; }
+
+  /// Takes over `value` if it can go to a receiver or into the buffer. Returns whom to wake through `woken`.
+  bool send_locked(T& value, Waiter*& woken) {
+    woken = receivers.claim_front();
+    if (woken != nullptr) {
+      static_cast<std::optional<T>*>(woken->slot)->emplace(std::move(value));
+      woken->ok = true;
+      return true;
+    }
+    if (size_ == ring_.size()) return false;
+    ring_[(head_ + size_) % ring_.size()].emplace(std::move(value));
+    ++size_;
+    return true;
+  }
+
+  /// Takes the oldest value, buffered or from a waiting sender.
+  bool receive_locked(std::optional<T>& out, Waiter*& woken) {
+    if (size_ != 0) {
+      out.emplace(std::move(*ring_[head_]));
+      ring_[head_].reset();
+      head_ = (head_ + 1) % ring_.size();
+      --size_;
+      woken = senders.claim_front();
+      if (woken != nullptr) {
+        ring_[(head_ + size_) % ring_.size()].emplace(std::move(*static_cast<T*>(woken->slot)));
+        ++size_;
+        woken->ok = true;
+      }
+      return true;
+    }
+    woken = senders.claim_front();
+    if (woken == nullptr) return false;
+    out.emplace(std::move(*static_cast<T*>(woken->slot)));
+    woken->ok = true;
+    return true;
+  }
+
+ private:
+  std::vector<std::optional<T>> ring_;
+  std::size_t head_ = 0;
+  std::size_t size_ = 0;
+};
+
+}  // namespace detail
+
+/// Values go from senders to receivers in order, both sides served in order of arrival. *any thread*
+///
+/// Capacity 0 is a rendezvous: a send ends when a receiver has taken the value. A default-constructed ("nil") channel
+/// blocks for ever. T needs a move constructor that does not throw.
+template <class T>
+class Channel {
+  static_assert(std::is_nothrow_move_constructible_v<T>);
+
+ public:
+  Channel() = default;
+  explicit Channel(std::size_t capacity) : state_(std::make_shared<detail::ChannelState<T>>(capacity)) {}
+
+  /// Blocks until the value is taken or buffered.
+  /// Errors: closed (also when closed while waiting); canceled, deadline_exceeded from `ctx`.
+  [[nodiscard]] Task<Result<>> send(Context ctx, T value) {
+    return send_copy(state_, std::move(ctx), std::move(value));
+  }
+  /// The same for a value that must not be lost on failure: it is moved from on success only, and must live until then.
+  [[nodiscard]] Task<Result<>> send_from(Context ctx, T& value) {
+    return send_by_reference(state_, std::move(ctx), value);
+  }
+
+  /// Blocks until there is a value. After close() what is buffered is still received.
+  /// Errors: closed (and drained); canceled, deadline_exceeded from `ctx`.
+  [[nodiscard]] Task<Result<T>> receive(Context ctx) { return receive_from(state_, std::move(ctx)); }
+
+  /// Never block. False if it would have; `value` is moved from on success only. Error: closed.
+  [[nodiscard]] Result<bool> try_send(T&& value) { return try_send_by_reference(value); }
+  [[nodiscard]] Result<bool> try_send(const T& value) {
+    T copy(value);
+    return try_send_by_reference(copy);
+  }
+  /// The value; empty if there is none now. Error: closed (and drained).
+  [[nodiscard]] Result<std::optional<T>> try_receive();
+
+  /// All who wait wake. Error: closed, if it was; std::logic_error for a nil channel.
+  Result<> close();
+
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] std::size_t capacity() const { return state_ ? state_->capacity() : 0; }
+  [[nodiscard]] bool is_nil() const { return state_ == nullptr; }
+
+  friend bool operator==(const Channel& a, const Channel& b) { return a.state_ == b.state_; }
+
+ private:
+  template <class U>
+  friend class ReceiveCase;
+  template <class U>
+  friend class SendCase;
+  using State = detail::ChannelState<T>;
+
+  Result<bool> try_send_by_reference(T& value);
+  static Task<Result<>> send_by_reference(std::shared_ptr<State> state, Context ctx, T& value);
+  static Task<Result<>> send_copy(std::shared_ptr<State> state, Context ctx, T value) {
+    co_return co_await send_by_reference(std::move(state), std::move(ctx), value);
+  }
+  static Task<Result<T>> receive_from(std::shared_ptr<State> state, Context ctx);
+
+  std::shared_ptr<State> state_;
+};
+
+namespace detail {
+
+/// What waiting on a nil channel does: ends with the context only.
+inline Task<boost::system::error_code> until_done(Context ctx) {
+  co_await ctx.done();
+  co_return ctx.err();
+}
+
+inline void wake(Waiter* waiter) {
+  if (waiter != nullptr) waiter->parked.wake();
+}
+
+}  // namespace detail
+
+template <class T>
+Result<bool> Channel<T>::try_send_by_reference(T& value) {
+  if (!state_) return false;
+  detail::Waiter* woken = nullptr;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->closed) return Error::closed;
+    if (!state_->send_locked(value, woken)) return false;
+  }
+  detail::wake(woken);
+  return true;
+}
+
+template <class T>
+Result<std::optional<T>> Channel<T>::try_receive() {
+  std::optional<T> value;
+  if (!state_) return value;
+  detail::Waiter* woken = nullptr;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->receive_locked(value, woken)) {
+      if (state_->closed) return Error::closed;
+      return value;
+    }
+  }
+  detail::wake(woken);
+  return value;
+}
+
+template <class T>
+Task<Result<>> Channel<T>::send_by_reference(std::shared_ptr<State> state, Context ctx, T& value) {
+  if (ctx.is_done()) co_return ctx.err();
+  if (!state) co_return co_await detail::until_done(ctx);
+  detail::Parked parked;
+  detail::Waiter waiter(parked, 0, &value);
+  detail::Waiter* woken = nullptr;
+  bool sent = false;
+  {
+    const std::lock_guard lock(state->mutex);
+    if (state->closed) co_return Error::closed;
+    sent = state->send_locked(value, woken);
+    if (!sent) state->senders.push_back(waiter);
+  }
+  if (sent) {
+    detail::wake(woken);
+    co_return Result<>();
+  }
+  const detail::Queued<State> queued(*state, state->senders, waiter);
+  detail::ContextWake done(parked, 1);
+  if (!done.subscribe(ctx) && parked.claim(1)) co_return ctx.err();
+  co_await parked.wait();
+  if (parked.source() == 1) co_return ctx.err();
+  if (!waiter.ok) co_return Error::closed;
+  co_return Result<>();
+}
+
+template <class T>
+Task<Result<T>> Channel<T>::receive_from(std::shared_ptr<State> state, Context ctx) {
+  if (ctx.is_done()) co_return ctx.err();
+  if (!state) co_return co_await detail::until_done(ctx);
+  std::optional<T> value;
+  detail::Parked parked;
+  detail::Waiter waiter(parked, 0, &value);
+  detail::Waiter* woken = nullptr;
+  bool received = false;
+  {
+    const std::lock_guard lock(state->mutex);
+    received = state->receive_locked(value, woken);
+    if (!received) {
+      if (state->closed) co_return Error::closed;
+      state->receivers.push_back(waiter);
+    }
+  }
+  if (received) {
+    detail::wake(woken);
+    co_return Result<T>(boost::system::in_place_value, std::move(*value));
+  }
+  const detail::Queued<State> queued(*state, state->receivers, waiter);
+  detail::ContextWake done(parked, 1);
+  if (!done.subscribe(ctx) && parked.claim(1)) co_return ctx.err();
+  co_await parked.wait();
+  if (parked.source() == 1) co_return ctx.err();
+  if (!waiter.ok) co_return Error::closed;
+  co_return Result<T>(boost::system::in_place_value, std::move(*value));
+}
+
+template <class T>
+Result<> Channel<T>::close() {
+  if (!state_) throw std::logic_error("close of a nil channel");
+  const std::lock_guard lock(state_->mutex);
+  if (state_->closed) return Error::closed;
+  state_->closed = true;
+  while (detail::Waiter* waiter = state_->receivers.claim_front()) waiter->parked.wake();
+  while (detail::Waiter* waiter = state_->senders.claim_front()) waiter->parked.wake();
+  return {};
+}
+
+template <class T>
+std::size_t Channel<T>::size() const {
+  if (!state_) return 0;
+  const std::lock_guard lock(state_->mutex);
+  return state_->size_locked();
+}
+
+}  // namespace sluice::concurrency

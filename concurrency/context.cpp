@@ -1,0 +1,400 @@
+#include "concurrency/context.hpp"
+
+#include "concurrency/detail/thin_mutex.hpp"
+#include "concurrency/loop.hpp"
+#include "concurrency/park.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include <boost/asio/post.hpp>
+
+namespace sluice::concurrency {
+
+using boost::system::error_code;
+
+namespace detail {
+
+// One node of the tree. A node that only carries a value (or cuts cancellation off) has no state of its own:
+// `state_` is the nearest node that can be cancelled, itself included, or null.
+//
+// Locks: a node's `mutex_` guards its children, its waiters and the writing of its end. No two are ever held at once.
+// A child is reached from its parent without owning it; it leaves the parent's list under the parent's lock before it
+// dies, and whoever finds it there takes a reference first, which fails for one that is dying.
+class ContextNode {
+ public:
+  explicit ContextNode(NodePtr parent) : parent_(std::move(parent)) {}
+  ContextNode(const ContextNode&) = delete;
+  ContextNode& operator=(const ContextNode&) = delete;
+
+  void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+  // A loop, since a chain of contexts may be longer than the stack is deep.
+  static void release(ContextNode* node) noexcept {
+    while (node != nullptr && node->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+      node->leave_parent();
+      ContextNode* const parent = node->parent_.detach();
+      delete node;
+      node = parent;
+    }
+  }
+
+  [[nodiscard]] ContextNode* state() const { return state_; }
+  [[nodiscard]] bool is_done() const noexcept { return phase_.load(std::memory_order_acquire) != kOpen; }
+
+  // The node starts to follow `ancestor`, at once done if that is.
+  void follow(ContextNode* ancestor) {
+    state_ = this;
+    if (ancestor == nullptr) return;
+    {
+      const std::lock_guard lock(ancestor->mutex_);
+      if (!ancestor->is_done()) {
+        followed_ = ancestor;
+        next_ = ancestor->children_;
+        if (next_ != nullptr) next_->previous_ = this;
+        ancestor->children_ = this;
+        return;
+      }
+    }
+    end(ancestor->err_, ancestor->cause_);
+  }
+
+  void end(error_code err, error_code cause) noexcept;
+
+  // The deadline is armed in three steps, because once the node follows a parent, any thread may end it.
+  void prepare(Loop& loop) {
+    timer_.emplace(*this);
+    loop_.store(&loop, std::memory_order_relaxed);
+  }
+  void arm(Loop& loop, TimePoint deadline);
+  void disarm() noexcept;
+  static void on_deadline(TimerEntry& entry, bool expired) noexcept;
+
+  bool subscribe(ContextWaiter& waiter) {
+    const std::lock_guard lock(mutex_);
+    if (is_done()) return false;
+    waiter.next_ = waiters_;
+    waiter.previous_ = nullptr;
+    if (waiters_ != nullptr) waiters_->previous_ = &waiter;
+    waiters_ = &waiter;
+    waiter.linked_ = true;
+    return true;
+  }
+
+  bool unsubscribe(ContextWaiter& waiter) noexcept {
+    const std::lock_guard lock(mutex_);
+    if (!waiter.linked_) return false;
+    waiter.linked_ = false;
+    (waiter.previous_ != nullptr ? waiter.previous_->next_ : waiters_) = waiter.next_;
+    if (waiter.next_ != nullptr) waiter.next_->previous_ = waiter.previous_;
+    return true;
+  }
+
+ private:
+  friend class sluice::concurrency::Context;
+  friend Cancellable sluice::concurrency::with_deadline(const Context&, TimePoint, error_code);
+  friend Context sluice::concurrency::with_value_erased(const Context&, const void*, std::shared_ptr<const void>);
+  friend Context sluice::concurrency::without_cancel(const Context&);
+
+  struct DeadlineEntry : TimerEntry {
+    explicit DeadlineEntry(ContextNode& n) : TimerEntry(&ContextNode::on_deadline), node(n) {}
+    ContextNode& node;
+  };
+
+  enum : int { kOpen, kEnding, kEnded };
+
+  // Ends this node alone; false if it was done. Its living children, with a reference each, come before `children`.
+  bool close(error_code err, error_code cause, ContextNode*& children) noexcept;
+  void finish() noexcept {
+    phase_.store(kEnded, std::memory_order_release);
+    phase_.notify_all();
+    disarm();
+  }
+  void disarm_here(Loop& loop) noexcept;
+
+  bool try_add_ref() noexcept {
+    auto refs = refs_.load(std::memory_order_relaxed);
+    while (refs != 0) {
+      if (refs_.compare_exchange_weak(refs, refs + 1, std::memory_order_relaxed)) return true;
+    }
+    return false;
+  }
+
+  void leave_parent() noexcept {
+    if (followed_ == nullptr) return;
+    const std::lock_guard lock(followed_->mutex_);
+    if (followed_->is_done()) return;  // the list was taken over by the parent's end()
+    (previous_ != nullptr ? previous_->next_ : followed_->children_) = next_;
+    if (next_ != nullptr) next_->previous_ = previous_;
+    followed_ = nullptr;
+  }
+
+  std::atomic<unsigned> refs_{1};
+  std::atomic<int> phase_{kOpen};    // kEnding until all descendants are done, too
+  NodePtr parent_;                   // keeps values and ancestors alive
+  ContextNode* state_ = nullptr;     // who knows whether this context is done
+  ContextNode* followed_ = nullptr;  // whose children_ list this node was put into
+  ContextNode* next_ = nullptr;
+  ContextNode* previous_ = nullptr;
+
+  ThinMutex mutex_;
+  ContextNode* children_ = nullptr;
+  ContextWaiter* waiters_ = nullptr;
+  error_code err_;    // written once, before phase_
+  error_code cause_;  // likewise
+
+  std::optional<TimePoint> deadline_;
+  error_code deadline_cause_;
+  std::atomic<Loop*> loop_{nullptr};  // where the deadline is armed, or about to be; the arming owns a reference
+  std::optional<DeadlineEntry> timer_;
+
+  const void* key_ = nullptr;
+  std::shared_ptr<const void> value_;
+};
+
+void add_ref(ContextNode* node) noexcept {
+  node->add_ref();
+}
+void release(ContextNode* node) noexcept {
+  ContextNode::release(node);
+}
+
+bool ContextNode::close(error_code err, error_code cause, ContextNode*& children) noexcept {
+  const std::lock_guard lock(mutex_);
+  if (is_done()) return false;
+  err_ = err;
+  cause_ = cause;
+  // Children that are dying meanwhile wait for this lock in leave_parent() and then see that the list is not theirs to
+  // touch any more; those that live are kept alive, chained through next_.
+  for (ContextNode* child = children_; child != nullptr;) {
+    ContextNode* const following = child->next_;
+    if (child->try_add_ref()) {
+      child->next_ = children;
+      children = child;
+    }
+    child = following;
+  }
+  children_ = nullptr;
+  phase_.store(kEnding, std::memory_order_release);
+  while (waiters_ != nullptr) {
+    ContextWaiter& waiter = *waiters_;
+    waiters_ = waiter.next_;
+    if (waiters_ != nullptr) waiters_->previous_ = nullptr;
+    waiter.linked_ = false;
+    waiter.notify();
+  }
+  return true;
+}
+
+// Whoever cancels a node that another thread is ending waits until that one is through, as Go's mutex makes it. Waits
+// only ever go down the tree, so none can be in a circle. A loop with lists, not a recursion: see release().
+void ContextNode::end(error_code err, error_code cause) noexcept {
+  if (!cause) cause = err;
+  ContextNode* pending = nullptr;
+  if (!close(err, cause, pending)) {
+    phase_.wait(kEnding, std::memory_order_acquire);
+    return;
+  }
+  leave_parent();
+  ContextNode* ended = nullptr;
+  ContextNode* foreign = nullptr;  // ended by others
+  while (pending != nullptr) {
+    ContextNode* const node = pending;
+    pending = node->next_;
+    ContextNode*& list = node->close(err, cause, pending) ? ended : foreign;
+    node->next_ = list;
+    list = node;
+  }
+  const auto take = [](ContextNode*& list) { return std::exchange(list, list->next_); };
+  while (foreign != nullptr) {
+    ContextNode* const node = take(foreign);
+    node->phase_.wait(kEnding, std::memory_order_acquire);
+    release(node);
+  }
+  while (ended != nullptr) {
+    ContextNode* const node = take(ended);
+    node->finish();
+    release(node);
+  }
+  finish();  // last: may drop the reference that keeps this node alive
+}
+
+void ContextNode::on_deadline(TimerEntry& entry, bool expired) noexcept {
+  ContextNode& node = static_cast<DeadlineEntry&>(entry).node;
+  node.loop_.store(nullptr, std::memory_order_release);
+  if (expired) node.end(Error::deadline_exceeded, node.deadline_cause_);
+  release(&node);
+}
+
+void ContextNode::arm(Loop& loop, TimePoint deadline) {
+  add_ref();
+  loop.arm(*timer_, deadline);
+}
+
+void ContextNode::disarm() noexcept {
+  Loop* const loop = loop_.load(std::memory_order_acquire);
+  if (loop == nullptr) return;
+  if (loop == Loop::current_or_null()) {
+    disarm_here(*loop);
+    return;
+  }
+  add_ref();
+  boost::asio::post(loop->executor(), [self = NodePtr(this), loop] { self->disarm_here(*loop); });
+}
+
+void ContextNode::disarm_here(Loop& loop) noexcept {
+  loop_.store(nullptr, std::memory_order_relaxed);
+  if (!timer_->is_armed()) return;
+  loop.disarm(*timer_);
+  release(this);
+}
+
+bool ContextWaiter::subscribe(const Context& ctx) {
+  ContextNode* const node = ctx.node_.get();
+  if (node == nullptr || node->state() == nullptr) return true;  // never done
+  node->state()->add_ref();
+  node_ = NodePtr(node->state());
+  return node_->subscribe(*this);
+}
+
+bool ContextWaiter::unsubscribe() noexcept {
+  if (!node_) return true;
+  const bool was_linked = node_->unsubscribe(*this);
+  node_ = NodePtr();
+  return was_linked;
+}
+
+namespace {
+
+// Wakes a coroutine that waits for nothing but the context.
+class DoneWaiter final : public ContextWaiter {
+ public:
+  explicit DoneWaiter(Parked& parked) : parked_(parked) {}
+  ~DoneWaiter() { unsubscribe(); }
+
+ private:
+  void notify() noexcept override {
+    if (parked_.claim(0)) parked_.wake();
+  }
+  Parked& parked_;
+};
+
+}  // namespace
+
+AfterFunc::AfterFunc() : executor_(Loop::current().executor()) {}
+
+void AfterFunc::start(const std::shared_ptr<AfterFunc>& self, const Context& ctx) {
+  self->self_ = self;
+  if (!self->subscribe(ctx)) {
+    self->notify();
+  } else if (!self->may_be_notified()) {
+    self->self_.reset();
+  }
+}
+
+void AfterFunc::notify() noexcept {
+  boost::asio::post(executor_, [self = std::move(self_)] { self->run(); });
+}
+
+bool AfterFunc::stop() noexcept {
+  if (stopped_.exchange(true) || !unsubscribe()) return false;
+  self_.reset();
+  return true;
+}
+
+}  // namespace detail
+
+bool Stop::operator()() const noexcept {
+  return func_->stop();
+}
+
+using detail::ContextNode;
+using detail::NodePtr;
+
+bool Context::is_done() const noexcept {
+  const ContextNode* state = node_ ? node_->state() : nullptr;
+  return state != nullptr && state->is_done();
+}
+
+error_code Context::err() const noexcept {
+  return is_done() ? node_->state()->err_ : error_code();
+}
+
+error_code Context::cause() const noexcept {
+  return is_done() ? node_->state()->cause_ : error_code();
+}
+
+std::optional<TimePoint> Context::deadline() const noexcept {
+  const ContextNode* state = node_ ? node_->state() : nullptr;
+  return state != nullptr ? state->deadline_ : std::nullopt;
+}
+
+std::optional<Duration> Context::remaining() const {
+  const auto when = deadline();
+  if (!when) return std::nullopt;
+  return std::max(Duration(0), Duration(*when - Loop::current().now()));
+}
+
+Task<> Context::done() const {
+  const Context self = *this;
+  detail::Parked parked;
+  detail::DoneWaiter waiter(parked);
+  if (waiter.subscribe(self)) co_await parked.wait();
+}
+
+const void* Context::find_value(const void* key) const noexcept {
+  for (const ContextNode* node = node_.get(); node != nullptr; node = node->parent_.get()) {
+    if (node->key_ == key) return node->value_.get();
+  }
+  return nullptr;
+}
+
+void Cancel::operator()(error_code cause) const noexcept {
+  if (!ctx_.node_) return;
+  const Context keep = ctx_;
+  keep.node_->end(Error::canceled, cause);
+}
+
+Cancellable with_cancel(const Context& parent) {
+  return with_deadline(parent, TimePoint::max(), {});
+}
+
+Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code cause) {
+  NodePtr node(new ContextNode(parent.node_));
+  ContextNode* const ancestor = parent.node_ ? parent.node_->state() : nullptr;
+  const std::optional<TimePoint> inherited = parent.deadline();
+  // A deadline that the parent's comes before needs no timer of its own.
+  const bool own = deadline != TimePoint::max() && (!inherited || deadline < *inherited);
+  node->deadline_ = own ? std::optional(deadline) : inherited;
+  node->deadline_cause_ = cause;
+  Loop* const loop = own ? &Loop::current() : nullptr;
+  if (own) node->prepare(*loop);
+  node->follow(ancestor);
+  if (own && !node->is_done()) {
+    if (deadline <= loop->now()) {
+      node->end(Error::deadline_exceeded, cause);
+    } else {
+      node->arm(*loop, deadline);
+    }
+  }
+  Context ctx(std::move(node));
+  return Cancellable(ctx, Cancel(ctx));
+}
+
+Cancellable with_timeout(const Context& parent, Duration timeout, error_code cause) {
+  return with_deadline(parent, later(Loop::current().now(), timeout), cause);
+}
+
+Context with_value_erased(const Context& parent, const void* key, std::shared_ptr<const void> value) {
+  NodePtr node(new ContextNode(parent.node_));
+  node->state_ = parent.node_ ? parent.node_->state() : nullptr;
+  node->key_ = key;
+  node->value_ = std::move(value);
+  return Context(std::move(node));
+}
+
+Context without_cancel(const Context& parent) {
+  return Context(NodePtr(new ContextNode(parent.node_)));
+}
+
+}  // namespace sluice::concurrency

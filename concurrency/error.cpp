@@ -1,0 +1,31 @@
+#include "concurrency/error.hpp"
+
+#include <string>
+
+namespace sluice::concurrency {
+namespace {
+
+class Category final : public boost::system::error_category {
+ public:
+  const char* name() const noexcept override { return "sluice.concurrency"; }
+  std::string message(int value) const override {
+    switch (static_cast<Error>(value)) {
+      case Error::canceled:
+        return "context canceled";
+      case Error::deadline_exceeded:
+        return "context deadline exceeded";
+      case Error::closed:
+        return "channel closed";
+    }
+    return "unknown error " + std::to_string(value);
+  }
+};
+
+}  // namespace
+
+const boost::system::error_category& error_category() {
+  static const Category category;
+  return category;
+}
+
+}  // namespace sluice::concurrency

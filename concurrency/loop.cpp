@@ -1,0 +1,166 @@
+#include "concurrency/loop.hpp"
+
+#include "concurrency/park.hpp"
+
+#include <atomic>
+#include <random>
+#include <stdexcept>
+#include <utility>
+
+#include <boost/asio/post.hpp>
+
+namespace sluice::concurrency {
+namespace {
+
+thread_local Loop* t_current = nullptr;
+std::atomic<void (*)(const Loop::Leftover&)> report_leftover = nullptr;
+
+std::uint64_t system_seed() {
+  std::random_device device;
+  return (std::uint64_t{device()} << 32U) | device();
+}
+
+}  // namespace
+
+Loop::Entered::Entered(Loop& loop) : outer_(std::exchange(t_current, &loop)) {}
+Loop::Entered::~Entered() {
+  t_current = outer_;
+}
+
+Loop::Loop(std::uint64_t seed)
+    : random_(seed != 0 ? seed : system_seed()),
+      wheel_(std::chrono::steady_clock::now()),
+      io_(std::in_place, BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      steady_(*io_),
+      executor_(io_->get_executor()) {}
+
+Loop::Loop(VirtualClock& clock, std::uint64_t seed)
+    : clock_(&clock),
+      random_(seed),
+      wheel_(clock.now()),
+      io_(std::in_place, BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),
+      steady_(*io_),
+      executor_(io_->get_executor()) {}
+
+void Loop::report_leftovers_to(void (*report)(const Leftover&)) {
+  report_leftover = report;
+}
+
+Loop::~Loop() {
+  const Entered entered(*this);
+  const auto report = report_leftover.load();
+  if (report != nullptr && (waiting_ != 0 || !wheel_.empty())) report(leftover());
+  // Asio posts the unwinding of a frame whose handler dies, and runs it when the io_context is destroyed.
+  while (parked_ != nullptr) parked_->destroy_frame();
+  steady_.reset();
+  io_.reset();
+}
+
+Loop& Loop::current() {
+  if (t_current == nullptr) throw std::logic_error("no Loop runs on this thread");
+  return *t_current;
+}
+
+Loop* Loop::current_or_null() {
+  return t_current;
+}
+
+void Loop::arm(TimerEntry& entry, TimePoint expiry) {
+  wheel_.arm(entry, expiry, now());
+  drive();
+}
+
+void Loop::advance_timers() {
+  const Entered entered(*this);
+  wheel_.advance(now());
+}
+
+void Loop::drive() {
+  if (clock_ != nullptr) return;
+  const auto turn = wheel_.next_turn();
+  // A disarmed timer does not move the steady_timer back: one early turn costs less than a system call per request.
+  if (!turn || *turn >= steady_expiry_) return;
+  steady_expiry_ = *turn;
+  steady_->expires_at(*turn);
+  steady_->async_wait([this](const boost::system::error_code& ec) {
+    if (ec) return;  // replaced by an earlier one
+    steady_expiry_ = TimePoint::max();
+    wheel_.advance(now());
+    drive();
+  });
+}
+
+void Loop::run() {
+  if (clock_ != nullptr) throw std::logic_error("a Loop in virtual time is polled, not run");
+  const Entered entered(*this);
+  auto work = boost::asio::make_work_guard(*io_);
+  io_->run();
+}
+
+bool Loop::poll() {
+  const Entered entered(*this);
+  io_->restart();
+  bool any = false;
+  while (io_->poll() != 0) any = true;
+  return any;
+}
+
+// Only pushed at the front, so that it does not matter if those behind are dead, as they may be while the loop dies.
+void Loop::make_ready(detail::Parked& parked) {
+  const bool is_first = ready_ == nullptr;
+  parked.next_ready_ = std::exchange(ready_, &parked);
+  if (is_first) boost::asio::post(executor_, [this] { resume_ready(); });
+}
+
+// Those that get ready meanwhile are for a later turn, so that they do not starve the sockets.
+void Loop::resume_ready() {
+  struct Turn {
+    explicit Turn(Loop& l) : loop(l) {
+      for (detail::Parked* newest = std::exchange(loop.ready_, nullptr); newest != nullptr;) {
+        detail::Parked* const parked = newest;
+        newest = parked->next_ready_;
+        parked->next_ready_ = std::exchange(oldest, parked);
+      }
+    }
+    ~Turn() {  // there are any left only after an exception
+      while (oldest != nullptr) loop.make_ready(take());
+    }
+    detail::Parked& take() { return *std::exchange(oldest, oldest->next_ready_); }
+
+    Loop& loop;
+    detail::Parked* oldest = nullptr;
+  } turn(*this);
+  while (turn.oldest != nullptr) turn.take().resume();
+}
+
+namespace detail {
+
+Parked::~Parked() {
+  if (link_ != nullptr) unlink();
+}
+
+void Parked::link() {
+  next_ = loop_.parked_;
+  if (next_ != nullptr) next_->link_ = &next_;
+  link_ = &loop_.parked_;
+  loop_.parked_ = this;
+  ++loop_.waiting_;
+}
+
+void Parked::unlink() {
+  *link_ = next_;
+  if (next_ != nullptr) next_->link_ = link_;
+  link_ = nullptr;
+  --loop_.waiting_;
+}
+
+void Parked::wake() noexcept {
+  if (Loop::current_or_null() == &loop_) {
+    loop_.make_ready(*this);
+  } else {
+    boost::asio::post(loop_.executor(), [this] { resume(); });
+  }
+}
+
+}  // namespace detail
+}  // namespace sluice::concurrency

@@ -1,0 +1,99 @@
+#include "concurrency/semaphore.hpp"
+
+#include <stdexcept>
+
+namespace sluice::concurrency {
+
+struct Semaphore::Request : detail::Waiter {
+  Request(detail::Parked& p, std::int64_t n) : Waiter(p, 0), units(n) {}
+  const std::int64_t units;
+};
+
+/// Leaves the line, and lets those behind move up: whoever leaves may have been what held them back. Units that were
+/// granted to a coroutine which is destroyed instead of resumed are given back.
+class Semaphore::Line {
+ public:
+  Line(Semaphore& semaphore, Request& request) : semaphore_(semaphore), request_(request) {}
+  ~Line() {
+    const std::lock_guard lock(semaphore_.line_.mutex);
+    semaphore_.line_.waiters.remove(request_);
+    if (request_.ok && !taken_) semaphore_.held_ -= request_.units;
+    semaphore_.admit_locked();
+  }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+
+  void take() { taken_ = true; }
+
+ private:
+  Semaphore& semaphore_;
+  Request& request_;
+  bool taken_ = false;
+};
+
+Semaphore::Semaphore(std::int64_t capacity) : capacity_(capacity) {
+  if (capacity < 0) throw std::invalid_argument("Semaphore: negative capacity");
+}
+
+void Semaphore::admit_locked() noexcept {
+  while (detail::Waiter* const waiter = line_.waiters.front()) {
+    auto& request = static_cast<Request&>(*waiter);
+    // A large request at the front holds back the small ones behind it; it would starve otherwise.
+    if (request.units > capacity_ - held_) return;
+    line_.waiters.remove(request);
+    if (!request.parked.claim(request.source)) continue;
+    held_ += request.units;
+    request.ok = true;
+    request.parked.wake();
+  }
+}
+
+Task<Result<>> Semaphore::acquire(Context ctx, std::int64_t units) {
+  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
+  if (ctx.is_done()) co_return ctx.err();
+  if (units > capacity_) {
+    // Doomed; standing in line it would only block others.
+    co_await ctx.done();
+    co_return ctx.err();
+  }
+  if (try_acquire(units)) co_return Result<>();
+  detail::Parked parked;
+  Request request(parked, units);
+  {
+    const std::lock_guard lock(line_.mutex);
+    line_.waiters.push_back(request);
+    admit_locked();
+  }
+  Line line(*this, request);
+  const Result<> turn = co_await detail::wait_for_turn(std::move(ctx), line_, request);
+  if (turn) line.take();
+  co_return turn;
+}
+
+bool Semaphore::try_acquire(std::int64_t units) {
+  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
+  const std::lock_guard lock(line_.mutex);
+  if (units > capacity_ - held_ || !line_.waiters.empty()) return false;
+  held_ += units;
+  return true;
+}
+
+void Semaphore::release(std::int64_t units) {
+  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
+  const std::lock_guard lock(line_.mutex);
+  if (units > held_) throw std::logic_error("Semaphore: released more than held");
+  held_ -= units;
+  admit_locked();
+}
+
+Task<Result<Permit>> Semaphore::permit(Context ctx, std::int64_t units) {
+  const Result<> acquired = co_await acquire(std::move(ctx), units);
+  if (!acquired) co_return acquired.error();
+  co_return Permit(*this, units);
+}
+
+Permit::~Permit() {
+  if (semaphore_ != nullptr) semaphore_->release(units_);
+}
+
+}  // namespace sluice::concurrency

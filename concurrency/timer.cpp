@@ -1,0 +1,57 @@
+#include "concurrency/timer.hpp"
+
+#include <stdexcept>
+
+namespace sluice::concurrency {
+
+Timer::Timer(Duration duration)
+    : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
+        auto& self = static_cast<Timer&>(entry);
+        if (expired) (void)self.expired_.try_send(self.loop_.now());
+      }),
+      loop_(Loop::current()) {
+  loop_.arm(*this, later(loop_.now(), duration));
+}
+
+bool Timer::stop() {
+  const bool was_running = is_armed();
+  loop_.disarm(*this);
+  return expired_.try_receive().value().has_value() || was_running;
+}
+
+bool Timer::reset(Duration duration) {
+  const bool was_running = stop();
+  loop_.arm(*this, later(loop_.now(), duration));
+  return was_running;
+}
+
+Ticker::Ticker(Duration period)
+    : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
+        if (expired) static_cast<Ticker&>(entry).fire();
+      }),
+      loop_(Loop::current()) {
+  reset(period);
+}
+
+void Ticker::fire() {
+  const TimePoint now = loop_.now();
+  (void)ticks_.try_send(now);
+  next_ = later(next_, period_);
+  if (next_ <= now) next_ = later(next_, (now - next_) / period_ * period_ + period_);  // those that were missed
+  loop_.arm(*this, next_);
+}
+
+void Ticker::stop() {
+  loop_.disarm(*this);
+  (void)ticks_.try_receive();
+}
+
+void Ticker::reset(Duration period) {
+  if (period <= Duration(0)) throw std::invalid_argument("Ticker: period must be positive");
+  stop();
+  period_ = period;
+  next_ = later(loop_.now(), period);
+  loop_.arm(*this, next_);
+}
+
+}  // namespace sluice::concurrency

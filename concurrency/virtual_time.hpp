@@ -1,0 +1,99 @@
+// Runs coroutines in virtual time: what takes hours takes microseconds, and the same steps every time.
+#pragma once
+
+#include "concurrency/loop.hpp"
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <utility>
+
+#include <boost/asio/co_spawn.hpp>
+
+namespace sluice::concurrency {
+
+/// What a task spawned by VirtualTime came to.
+template <class T>
+class Spawned {
+ public:
+  [[nodiscard]] bool done() const { return state_->done; }
+  /// The result; rethrows what the task threw. Throws std::logic_error if it is not done.
+  T get() {
+    if (!state_->done) throw std::logic_error("the task is not done");
+    if (state_->thrown) std::rethrow_exception(state_->thrown);
+    if constexpr (!std::is_void_v<T>) return std::move(*state_->value);
+  }
+
+ private:
+  friend class VirtualTime;
+  struct State {
+    bool done = false;
+    std::exception_ptr thrown;
+    std::optional<std::conditional_t<std::is_void_v<T>, bool, T>> value;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+/// A loop whose clock moves only when nothing is left to do. For tests of everything that waits. *one worker*
+///
+/// It is the current loop of the thread that made it for as long as it lives.
+/// Sockets on loopback work; what another thread or process does is not waited for.
+class VirtualTime {
+ public:
+  explicit VirtualTime(std::uint64_t seed = 1) : loop_(clock_, seed) {}
+
+  [[nodiscard]] Loop& loop() { return loop_; }
+  [[nodiscard]] TimePoint now() const { return clock_.now(); }
+
+  template <class T>
+  Spawned<T> spawn(Task<T> task) {
+    Spawned<T> spawned;
+    boost::asio::co_spawn(loop_.executor(), std::move(task), Done<T>{spawned.state_});
+    return spawned;
+  }
+
+  /// Runs all that is ready, without moving the clock.
+  void settle();
+  /// Moves the clock by `duration`, stopping at each timer on the way and running what it starts.
+  void advance(Duration duration);
+  /// Runs the task to its end, moving the clock as needed. Throws std::logic_error if it can never end.
+  template <class T>
+  T run(Task<T> task) {
+    Spawned<T> spawned = spawn(std::move(task));
+    while (!spawned.done()) {
+      settle();
+      if (!spawned.done() && !step(TimePoint::max())) throw std::logic_error("deadlock: nothing left to wait for");
+    }
+    return spawned.get();
+  }
+
+ private:
+  template <class T>
+  struct Done {
+    std::shared_ptr<typename Spawned<T>::State> state;
+    void operator()(std::exception_ptr thrown, T value) const {
+      state->done = true;
+      state->thrown = std::move(thrown);
+      if (!state->thrown) state->value.emplace(std::move(value));
+    }
+  };
+
+  /// Moves the clock to the next timer that is due by `limit`, and fires it; false if there is none.
+  bool step(TimePoint limit);
+
+  VirtualClock clock_;
+  Loop loop_;
+  Loop::Entered entered_{loop_};
+};
+
+template <>
+struct VirtualTime::Done<void> {
+  std::shared_ptr<Spawned<void>::State> state;
+  void operator()(std::exception_ptr thrown) const {
+    state->done = true;
+    state->thrown = std::move(thrown);
+  }
+};
+
+}  // namespace sluice::concurrency

@@ -1,0 +1,65 @@
+// Wake-ups by the loop's own thread: their order, and what they leave to others.
+#include "concurrency/channel.hpp"
+#include "concurrency/virtual_time.hpp"
+
+#include <exception>
+#include <stdexcept>
+#include <vector>
+
+#include <boost/asio/post.hpp>
+#include <gtest/gtest.h>
+
+namespace sluice::concurrency {
+namespace {
+
+Task<> receive_and_note(Channel<int> channel, int id, std::vector<int>& order) {
+  (void)co_await channel.receive({});
+  order.push_back(id);
+  if (id < 0) throw std::runtime_error("broken");
+}
+constexpr auto kRethrow = [](std::exception_ptr thrown) {
+  if (thrown) std::rethrow_exception(thrown);
+};
+
+TEST(WakeUps, ResumeInTheirOrderAlsoAfterAnException) {
+  VirtualTime time;
+  std::vector<int> order;
+  std::vector<Channel<int>> channels;
+  const std::vector<int> ids{1, 2, -3, 4, 5};
+  for (const int id : ids) {
+    channels.emplace_back(0);
+    boost::asio::co_spawn(time.loop().executor(), receive_and_note(channels.back(), id, order), kRethrow);
+  }
+  time.settle();
+  for (Channel<int>& channel : channels) EXPECT_TRUE(channel.try_send(0).value());
+  EXPECT_THROW(time.settle(), std::runtime_error);
+  time.settle();
+  EXPECT_EQ(order, ids);
+}
+
+Task<> answer_for_ever(Channel<int> from, Channel<int> to) {
+  for (;;) {
+    const auto got = co_await from.receive({});
+    if (!got || !to.try_send(0)) co_return;
+  }
+}
+
+TEST(WakeUps, OfCoroutinesThatKeepWakingEachOtherDoNotStarveTheRest) {
+  VirtualTime time;
+  Channel<int> ping(1);
+  Channel<int> pong(1);
+  (void)time.spawn(answer_for_ever(ping, pong));
+  (void)time.spawn(answer_for_ever(pong, ping));
+  EXPECT_TRUE(ping.try_send(0).value());
+  boost::asio::post(time.loop().executor(), [&] {
+    boost::asio::post(time.loop().executor(), [&] {
+      (void)ping.close();
+      (void)pong.close();
+    });
+  });
+  time.settle();
+  EXPECT_TRUE(ping.try_send(0).has_error());
+}
+
+}  // namespace
+}  // namespace sluice::concurrency
