@@ -1,0 +1,30 @@
+// The body of a response while it arrives, and what judges it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace sluice::backends {
+
+/// Judges a body as it arrives, one chunk at a time, so that no body costs a worker one long scan. *One worker*.
+class BodyCheck {
+ public:
+  BodyCheck() = default;
+  BodyCheck(const BodyCheck&) = delete;
+  BodyCheck& operator=(const BodyCheck&) = delete;
+  virtual ~BodyCheck() = default;
+
+  /// The next bytes, in order; false refuses the body, and nothing is fed after that.
+  [[nodiscard]] virtual bool feed(std::string_view chunk) = 0;
+  /// The body has ended; false refuses it. Not called for a body without a byte.
+  [[nodiscard]] virtual bool finish() = 0;
+};
+
+/// Filled by one parser, then shared as `shared_ptr<const Body>` and *immutable*.
+struct Body {
+  std::string bytes;
+  std::unique_ptr<BodyCheck> check;  ///< what it recorded stays with the bytes; null: any bytes will do
+};
+
+}  // namespace sluice::backends

@@ -1,0 +1,63 @@
+#include "backends/head_writer.hpp"
+
+#include "backends/detail/message.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+
+namespace sluice::backends {
+
+namespace {
+
+/// Whether a byte of `word` is `c`: exact where none is, which is all that is asked (Mycroft's null-byte test).
+constexpr bool has_byte(std::uint64_t word, unsigned char c) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  const std::uint64_t difference = word ^ (kOnes * c);
+  return ((difference - kOnes) & ~difference & (kOnes << 7U)) != 0;
+}
+
+/// CR, LF or NUL: eight bytes at a time, since every header that is sent passes here.
+bool splits_lines(std::string_view value) {
+  while (value.size() >= sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, value.data(), sizeof word);
+    if (has_byte(word, '\r') || has_byte(word, '\n') || has_byte(word, '\0')) return true;
+    value.remove_prefix(sizeof word);
+  }
+  bool found = false;
+  for (const char c : value) found |= c == '\r' || c == '\n' || c == '\0';
+  return found;
+}
+
+}  // namespace
+
+bool HeadWriter::add(std::string_view name, std::string_view value) {
+  if (!detail::is_token(name) || splits_lines(value)) return false;
+  const std::size_t begin = out_.size();
+  out_.resize(begin + name.size() + value.size() + 4);
+  char* at = out_.data() + begin;
+  at = std::copy(name.begin(), name.end(), at);
+  *at++ = ':';
+  *at++ = ' ';
+  at = std::copy(value.begin(), value.end(), at);
+  *at++ = '\r';
+  *at = '\n';
+  return true;
+}
+
+bool HeadWriter::add(std::string_view name, std::uint64_t value) {
+  char digits[20];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+  return add(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
+}
+
+void HeadWriter::add_all(const Headers& fields) {
+  for (const Headers::Field field : fields) {
+    if (is_hop_by_hop(field.name) || iequals(field.name, "content-length") || iequals(field.name, "host")) continue;
+    add(field.name, field.value);
+  }
+}
+
+}  // namespace sluice::backends

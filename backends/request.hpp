@@ -1,0 +1,41 @@
+// What a call sends to a backend, and what it gets.
+#pragma once
+
+#include "backends/body.hpp"
+#include "backends/failure.hpp"
+#include "backends/headers.hpp"
+
+#include <memory>
+#include <string>
+
+#include <boost/system/result.hpp>
+
+namespace sluice::backends {
+
+/// One request; every attempt of a call sends the same one. *immutable* once it is sent.
+struct Request {
+  Request() = default;
+
+  std::string method = "GET";
+  std::string target = "/";
+  Headers headers;                                              ///< without Host, Content-Length and hop-by-hop fields
+  std::shared_ptr<const std::string> body;                      ///< null: none
+  std::string deadline_header;                                  ///< carries the remaining milliseconds; empty: not sent
+  bool (*accepts)(const void* set, unsigned status) = nullptr;  ///< other statuses fail at once; null: all are fine
+  const void* accepted = nullptr;                               ///< given to `accepts`; outlives the call
+  /// Makes what judges the body of an accepted response with these headers; null, or a null result: any bytes will do.
+  std::unique_ptr<BodyCheck> (*make_check)(const Headers& headers) = nullptr;
+  bool keep_headers = false;  ///< whether Response::headers is wanted
+};
+
+struct Response {
+  Response(unsigned s, std::shared_ptr<const Body> b) : status(s), body(std::move(b)) {}
+
+  unsigned status;
+  Headers headers;
+  std::shared_ptr<const Body> body;
+};
+
+using CallResult = boost::system::result<Response, Failure>;
+
+}  // namespace sluice::backends

@@ -1,0 +1,90 @@
+// Reads HTTP/1.1 responses from bytes that somebody else received.
+#pragma once
+
+#include "backends/body.hpp"
+#include "backends/failure.hpp"
+#include "backends/headers.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace sluice::backends {
+
+/// Always on, besides these: 128 fields (too_large), 8 interim responses, 4 KiB for extensions and trailers of chunks
+/// (invalid).
+struct ResponseLimits {
+  ResponseLimits() = default;
+  ResponseLimits(std::size_t header_bytes, std::uint64_t body_bytes) : max_header(header_bytes), max_body(body_bytes) {}
+
+  std::size_t max_header = 16 * 1024;        ///< status line, fields and the empty line
+  std::uint64_t max_body = 8 * 1024 * 1024;  ///< bytes of the body after chunks were joined
+};
+
+/// Does no I/O: the owner reads into a buffer and shows it to parse(). One parser serves one connection, response after
+/// response, without allocating in steady state. *One worker*.
+///
+/// ```
+/// parser.start(false, body, limits);
+/// for (;;) {
+///   const auto [consumed, state] = parser.parse(buffer.view());
+///   buffer.drop(consumed);                        // what is left is shown again, followed by what arrives next
+///   if (state == State::need_more) read more, at end of file parser.finish_eof();
+///   if (state == State::head) look at status() and headers(), set body.check; then parse what is left
+///   if (state == State::complete || state == State::failed) break;
+/// }
+/// ```
+/// Interim (1xx) responses are skipped. Strict where laxness lets two parsers disagree on where a message ends:
+/// both Content-Length and Transfer-Encoding, repeated or malformed Content-Length, any transfer coding but `chunked`,
+/// folded lines, stray CR, LF or NUL in the head are `invalid`. Trailers are checked and dropped.
+class ResponseParser {
+ public:
+  enum class State {
+    need_more,  ///< show the unconsumed bytes again with more behind them
+    head,       ///< once a response that has a body: before its first byte is taken
+    complete,   ///< bytes after the end are not consumed; if there are any, the connection must not be reused
+    failed,     ///< see failure(); stays so until start()
+  };
+  struct Progress {
+    std::size_t consumed;
+    State state;
+  };
+
+  ResponseParser();
+  ~ResponseParser();
+  ResponseParser(ResponseParser&&) noexcept;
+  ResponseParser& operator=(ResponseParser&&) noexcept;
+
+  /// Forgets the response before. Body bytes are appended to `body.bytes` as they arrive and shown to `body.check`, if
+  /// that is set by the time State::head is left; `body` must live until the end of the response. The owner may take
+  /// bytes out of `body.bytes` between calls (streaming).
+  void start(bool to_head_request, Body& body, ResponseLimits limits = {});
+
+  /// Takes what it can from the front of `input`: all bytes received and not yet consumed, in order.
+  /// Failures: invalid (not HTTP, ambiguous framing, refused by the check), too_large (a limit; early when
+  /// Content-Length says so).
+  [[nodiscard]] Progress parse(std::string_view input);
+
+  /// The server closed, and all it sent was shown to parse(): completes a body that ends with the connection, otherwise
+  /// fails with `reset`. No effect when complete or failed.
+  State finish_eof();
+
+  [[nodiscard]] State state() const;
+  /// No byte of the response was seen yet: on a reused connection the server may have closed before it got the request.
+  [[nodiscard]] bool untouched() const;
+  /// From State::head on.
+  [[nodiscard]] unsigned status() const;
+  [[nodiscard]] Headers& headers();
+  [[nodiscard]] const Headers& headers() const;
+  /// When complete: whether both sides keep the connection open.
+  [[nodiscard]] bool keep_alive() const;
+  /// When failed.
+  [[nodiscard]] const Failure& failure() const;
+
+ private:
+  class Machine;
+  std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace sluice::backends
