@@ -1,0 +1,345 @@
+#include "gateway/call.hpp"
+
+#include "concurrency/loop.hpp"
+#include "concurrency/select.hpp"
+#include "gateway/json_check.hpp"
+#include "gateway/origin.hpp"
+
+#include <algorithm>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+namespace sluice::gateway {
+namespace {
+
+using backends::CallResult;
+using backends::Failure;
+using backends::Reason;
+using concurrency::Channel;
+using concurrency::Context;
+using concurrency::Duration;
+using concurrency::Loop;
+using concurrency::Task;
+
+bool is_accepted(const void* set, unsigned status) {
+  const auto& statuses = *static_cast<const StatusSet*>(set);
+  return status < statuses.size() && statuses[status];
+}
+
+std::optional<std::string_view> find_header(const void* headers, std::string_view name) {
+  return static_cast<const backends::Headers*>(headers)->find(name);
+}
+
+Windows windows_of(const CacheConfig& cache) {
+  return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
+}
+
+}  // namespace
+
+/// What asking a backend needs, without the request that began it.
+struct Call::Fetched {
+  Fetched(std::shared_ptr<const Deployment> d, const CallPlan& p, std::shared_ptr<const backends::Request> r,
+          std::string k)
+      : deployment(std::move(d)), plan(&p), request(std::move(r)), key(std::move(k)) {}
+
+  std::shared_ptr<const Deployment> deployment;  // keeps `plan` alive
+  const CallPlan* plan;
+  std::shared_ptr<const backends::Request> request;
+  std::string key;
+};
+
+/// What came of asking.
+struct Call::Answer {
+  Answer(CallResult r) : result(std::move(r)) {}  // NOLINT(google-explicit-constructor): as Failure converts to it
+
+  CallResult result;
+  std::optional<Duration> fresh_for;  // what both the configuration and the origin allow; none: not a cached call
+};
+
+bool Call::prepare() {
+  start_ = Loop::current().now();
+  const CallConfig& config = plan_.config;
+  const Runtime& runtime = *incoming_.deployment->runtime;
+  auto request = std::make_shared<backends::Request>();
+
+  TemplateValues values;
+  values.path = incoming_.parameters;
+  values.query = incoming_.parser.query();
+  values.headers = &incoming_.parser.headers();
+  values.find_header = &find_header;
+  request->target.clear();
+  if (!plan_.path.expand(values, request->target)) return false;
+  forward_query(request->target);
+
+  forward_headers(request->headers);
+  std::string value;
+  std::string asked_for;  // in headers, by the client's path or query: part of the key
+  for (const auto& [name, source] : plan_.headers) {
+    value.clear();
+    if (!source.expand(values, value)) return false;
+    request->headers.set(name, value);
+    if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
+  }
+  for (const HeaderTemplate& constant : runtime.config.backends[config.backend].headers) {
+    request->headers.set(constant.name, constant.value);
+  }
+  const AddedHeaders& added = runtime.config.headers;
+  if (added.request_id) request->headers.set(*added.request_id, incoming_.request_id);
+  if (added.traceparent) request->headers.set(*added.traceparent, incoming_.traceparent);
+
+  const std::string_view asked = incoming_.parser.method_text();
+  request->method = config.method ? *config.method : std::string(asked == "HEAD" ? "GET" : asked);
+  if (config.forward.body && request->method != "GET" && request->method != "HEAD") request->body = incoming_.body;
+  if (request->body) {
+    if (const auto type = incoming_.parser.headers().find("Content-Type")) request->headers.set("Content-Type", *type);
+  }
+  const DeadlineHeader& deadline = runtime.config.deadline_header;
+  if (deadline.accept) request->headers.remove(*deadline.accept);  // a wish of the client, not what is left of it
+  if (deadline.send) request->headers.remove(*deadline.send);
+  request->deadline_header = deadline.send.value_or("");
+  request->accepts = &is_accepted;
+  request->accepted = &config.accept;
+  request->make_check = plan_.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
+  request->keep_headers = !plan_.is_json || config.cache.has_value();
+
+  if (config.cache && request->method == "GET") {
+    key_.append(runtime.config.backends[config.backend].name).append(1, ' ').append(request->target);
+    add_vary(key_);
+    key_ += asked_for;
+    if (!plan_.is_json) key_ += "\nany";  // not validated: never to be spliced into a merge
+    stored_ = incoming_.deployment->shared.store.find(key_, start_);
+    if (stored_) standing_ = stored_->freshness(windows_of(*config.cache), start_);
+  }
+  request_ = std::move(request);
+  return true;
+}
+
+void Call::forward_query(std::string& target) const {
+  const Names& names = plan_.config.forward.query;
+  if (!names.all && names.list.empty()) return;
+  std::string_view rest = incoming_.parser.query();
+  char separator = target.find('?') == std::string::npos ? '?' : '&';
+  while (!rest.empty()) {
+    const std::string_view pair = rest.substr(0, rest.find('&'));
+    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
+    const std::string_view name = pair.substr(0, pair.find('='));
+    const bool is_listed = std::find(names.list.begin(), names.list.end(), name) != names.list.end();
+    if (pair.empty() || (!names.all && !is_listed)) continue;
+    target.append(1, separator).append(pair);
+    separator = '&';
+  }
+}
+
+void Call::forward_headers(backends::Headers& headers) const {
+  const Names& names = plan_.config.forward.headers;
+  if (!names.all && names.list.empty()) return;
+  if (names.all) {
+    headers = incoming_.parser.headers();
+    headers.remove_hop_by_hop();
+  } else {
+    for (const std::string& name : names.list) {
+      incoming_.parser.headers().find_all(name, [&](std::string_view value) { headers.add(name, value); });
+    }
+  }
+  // What describes this connection or this message, and what asks for a body that could not be merged or stored.
+  for (const char* own : {"Host", "Content-Length", "Expect", "Accept-Encoding", "Range", "If-Range", "If-Match",
+                          "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
+    headers.remove(own);
+  }
+}
+
+void Call::add_vary(std::string& key) const {
+  for (const std::string& name : plan_.config.cache->vary) {
+    // Control characters cannot be in a value, so they separate unambiguously.
+    key.append(1, '\n').append(name);
+    incoming_.parser.headers().find_all(name, [&](std::string_view value) { key.append(1, '\t').append(value); });
+  }
+}
+
+Task<bool> Call::fetch(Context ctx) {
+  if (!prepare()) {
+    fragment_.outcome = Outcome::missing;
+    fragment_.reason = Reason::dependency;
+    co_return false;
+  }
+  if (use_stored_without_asking()) co_return true;
+  concurrency::Cancel cancel;
+  if (plan_.config.timeout) {
+    auto bounded = concurrency::with_timeout(ctx, *plan_.config.timeout);
+    ctx = bounded.ctx;
+    cancel = std::move(bounded.cancel);
+  }
+  // Of `first` another call may still be fresh: there stale data is for the end.
+  if (plan_.is_json && may_replace_errors() && plan_.config.cache->stale_after)
+    co_return co_await fetch_or_be_slow(ctx);
+  if (key_.empty()) {  // nothing is stored of it
+    const Answer answer = co_await incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_);
+    co_return take(answer);
+  }
+  const Answer answer = co_await ask(std::move(ctx), Fetched(incoming_.deployment, plan_, request_, key_));
+  co_return take(answer);
+}
+
+bool Call::use_stored_without_asking() {
+  if (key_.empty()) return false;
+  const CacheMetrics& metrics = incoming_.deployment->shared.cache_metrics;
+  if (!stored_) {
+    metrics.misses.add();
+    return false;
+  }
+  const bool is_fresh = standing_ == Freshness::fresh;
+  (is_fresh ? metrics.hits : metrics.stale_hits).add();
+  if (!is_fresh && standing_ != Freshness::while_revalidate) return false;
+  use_stored(Outcome::cached);
+  if (is_fresh) {
+    fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
+  } else {
+    boost::asio::co_spawn(Loop::current().executor(), refresh(Fetched(incoming_.deployment, plan_, request_, key_)),
+                          boost::asio::detached);
+  }
+  return true;
+}
+
+Task<bool> Call::fetch_or_be_slow(Context ctx) {
+  Channel<Answer> answer(1);
+  auto [call_ctx, cancel_call] = concurrency::with_timeout(incoming_.deployment->background, plan_.longest);
+  const auto cancel = std::make_shared<const concurrency::Cancel>(std::move(cancel_call));
+  boost::asio::co_spawn(Loop::current().executor(),
+                        ask_for(call_ctx, Fetched(incoming_.deployment, plan_, request_, key_), answer, cancel),
+                        boost::asio::detached);
+  std::optional<Answer> result;
+  const auto fired =
+      co_await concurrency::select(concurrency::when_received(answer, result), concurrency::when_done(ctx),
+                                   concurrency::after(*plan_.config.cache->stale_after));
+  if (fired == 0) co_return take(*result);
+  if (fired == 1) {
+    const bool timed_out = ctx.err() == concurrency::Error::deadline_exceeded;
+    if (!timed_out) (*cancel)();
+    const Answer none(Failure(timed_out ? Reason::timeout : Reason::cancelled, "while waiting for the backend"));
+    co_return take(none);
+  }
+  fragment_.reason = Reason::slow;
+  use_stored(Outcome::stale);
+  co_return true;
+}
+
+Task<Call::Answer> Call::ask(Context ctx, Fetched what) {
+  Answer answer = co_await what.deployment->backend(what.plan->config.backend).call(ctx, what.request);
+  const CallResult& result = answer.result;
+  Shared& shared = what.deployment->shared;
+  if (result.has_error()) {
+    const unsigned status = result.error().status;
+    if (status == 404 || status == 410) shared.store.erase(what.key);
+    co_return answer;
+  }
+  const Runtime& runtime = *what.deployment->runtime;
+  const Origin origin = what.plan->config.cache->ignore_origin ? Origin() : origin_of(result->headers);
+  if (!origin.refusal.empty()) {
+    shared.cache_metrics.refused(runtime.config.backends[what.plan->config.backend].name, origin.refusal).add();
+    answer.fresh_for = Duration(0);
+    co_return answer;
+  }
+  answer.fresh_for = std::max(Duration(0), std::min(what.plan->config.cache->ttl, origin.allowed.ttl) - origin.age);
+  StaleEntry entry;
+  entry.status = result->status;
+  entry.media_type = std::string(result->headers.find("Content-Type").value_or(""));
+  entry.body = result->body;
+  entry.stored_at = Loop::current().now();
+  entry.age_when_stored = origin.age;
+  entry.allowed = origin.allowed;
+  // "again": room was made for a part of it, and the next response goes on; no request waits for that.
+  if (shared.store.put(what.key, entry, entry.stored_at) == StaleStore::Put::too_large) {
+    shared.cache_metrics.refused(runtime.config.backends[what.plan->config.backend].name, "too_large").add();
+  }
+  co_return answer;
+}
+
+Task<> Call::ask_for(Context ctx, Fetched what, Channel<Answer> answer,
+                     std::shared_ptr<const concurrency::Cancel> cancel) {
+  Answer result = co_await ask(std::move(ctx), std::move(what));
+  (void)answer.try_send(std::move(result));
+  cancel.reset();  // kept until now, as its end cancels
+}
+
+/// One at a time for each entry.
+Task<> Call::refresh(Fetched what) {
+  const Deployment::Refresh hold(what.deployment, what.key);
+  if (!hold.is_first()) co_return;
+  const auto bounded = concurrency::with_timeout(what.deployment->background, what.plan->longest);
+  (void)co_await ask(bounded.ctx, std::move(what));
+}
+
+bool Call::take(const Answer& answer) {
+  const CallResult& result = answer.result;
+  fragment_.took = Loop::current().now() - start_;
+  if (result.has_value()) {
+    fragment_.outcome = Outcome::fresh;
+    fragment_.status = result->status;
+    fragment_.bytes = plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes);
+    fragment_.media_type = std::string(result->headers.find("Content-Type").value_or(""));
+    fragment_.owner = result->body;
+    fragment_.fresh_for = answer.fresh_for;
+    return true;
+  }
+  fragment_.outcome = Outcome::missing;
+  fragment_.reason = result.error().reason;
+  fragment_.status = result.error().status;
+  return false;
+}
+
+/// Whether what is stored may stand in for an answer now: it was usable when the call began, and counts as that.
+bool Call::may_replace_errors() const {
+  return stored_ && standing_ != Freshness::expired &&
+         (standing_ != Freshness::while_revalidate || plan_.config.cache->stale_if_error > Duration(0));
+}
+
+void Call::use_stored(Outcome outcome) {
+  fragment_.outcome = outcome;
+  fragment_.took = Loop::current().now() - start_;
+  fragment_.status = stored_->status;
+  fragment_.age = stored_->age(Loop::current().now());
+  fragment_.bytes = plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes);
+  fragment_.media_type = stored_->media_type;
+  fragment_.owner = stored_;
+}
+
+void Call::degrade() {
+  const CallConfig& config = plan_.config;
+  const Reason reason = fragment_.reason.value_or(Reason::cancelled);
+  if (fragment_.took == Duration(0) && start_ != concurrency::TimePoint()) {
+    fragment_.took = Loop::current().now() - start_;
+  }
+  if (may_replace_errors() && plan_.serves_stale_on(reason, fragment_.status)) {
+    const unsigned failed_with = fragment_.status;
+    use_stored(Outcome::stale);
+    fragment_.status = reason == Reason::status ? failed_with : 0;
+    return;
+  }
+  if (config.fallback) {
+    fragment_.outcome = Outcome::fallback;
+    fragment_.bytes = *config.fallback;
+    fragment_.media_type = "application/json";
+    return;
+  }
+  fragment_.outcome = Outcome::missing;
+}
+
+void Call::fail(Reason reason) {
+  fragment_ = Fragment();
+  fragment_.outcome = Outcome::missing;
+  fragment_.reason = reason;
+}
+
+void Call::skip() {
+  const bool has_failed = fragment_.outcome == Outcome::missing && fragment_.reason != Reason::cancelled;
+  if (has_failed) return;
+  fragment_ = Fragment();
+  fragment_.outcome = Outcome::skipped;
+}
+
+void Call::count() const {
+  plan_.metrics->observe(fragment_.outcome, fragment_.reason, fragment_.took, fragment_.age.value_or(Duration(0)));
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,107 @@
+// One call of one request: from its template to a fragment of the reply.
+#pragma once
+
+#include "backends/request.hpp"
+#include "concurrency/channel.hpp"
+#include "concurrency/context.hpp"
+#include "gateway/deployment.hpp"
+#include "gateway/outcome.hpp"
+#include "gateway/request_parser.hpp"
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sluice::gateway {
+
+/// A client's request, as its calls see it. Lives until the reply is written.
+struct Incoming {
+  Incoming(const RequestParser& p, std::shared_ptr<const Deployment> d) : parser(p), deployment(std::move(d)) {}
+
+  const RequestParser& parser;
+  const std::shared_ptr<const Deployment> deployment;
+  std::span<const std::string_view> parameters;  // of the path
+  std::shared_ptr<const std::string> body;       // null: none
+  std::string request_id;
+  std::string traceparent;
+};
+
+/// What a call contributes to the reply, and what the reply says of it.
+struct Fragment {
+  Fragment() = default;
+
+  Outcome outcome = Outcome::skipped;
+  std::optional<backends::Reason> reason;  // of stale, fallback and missing
+  unsigned status = 0;                     // what the backend answered (or had, when it was stored); 0: nothing
+  concurrency::Duration took{0};
+  std::optional<concurrency::Duration> age;        // of stored data, since its origin made it
+  std::optional<concurrency::Duration> fresh_for;  // what is left of its ttl, if it has one
+  std::string_view bytes;  // the body: for a merge its JSON value; lives as long as the fragment and the runtime
+  std::string media_type;  // of `first`
+  std::shared_ptr<const void> owner;  // of `bytes`
+
+  [[nodiscard]] bool has_data() const {
+    return outcome == Outcome::fresh || outcome == Outcome::cached || outcome == Outcome::stale ||
+           outcome == Outcome::fallback;
+  }
+};
+
+/// *one worker*. Must live, where it is, until fetch() has ended.
+class Call {
+ public:
+  Call(const CallPlan& plan, const Incoming& incoming) : plan_(plan), incoming_(incoming) {}
+  Call(Call&&) = default;
+  Call& operator=(const Call&) = delete;
+
+  /// Gets the data from the backend, or what is stored while it may be used without asking; true if that gave any.
+  /// Otherwise the failure stands in fragment().reason, and degrade() decides what takes its place.
+  /// Ends at the latest when `ctx` is done.
+  concurrency::Task<bool> fetch(concurrency::Context ctx);
+
+  /// After a fetch that failed: stale data, else the fallback, else nothing.
+  void degrade();
+
+  /// In place of a fetch that threw.
+  void fail(backends::Reason reason);
+
+  /// The endpoint has no more use for the call: it was cancelled, or has not begun. One that has failed stays so.
+  void skip();
+
+  /// Counts the outcome. Call once, when it is final.
+  void count() const;
+
+  [[nodiscard]] const CallPlan& plan() const { return plan_; }
+  [[nodiscard]] const Fragment& fragment() const { return fragment_; }
+
+ private:
+  struct Fetched;
+  struct Answer;
+
+  [[nodiscard]] bool prepare();
+  void forward_query(std::string& target) const;
+  void forward_headers(backends::Headers& headers) const;
+  void add_vary(std::string& key) const;
+  [[nodiscard]] bool use_stored_without_asking();
+  [[nodiscard]] bool may_replace_errors() const;
+  bool take(const Answer& answer);
+  void use_stored(Outcome outcome);
+  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
+  static concurrency::Task<Answer> ask(concurrency::Context ctx, Fetched what);
+  static concurrency::Task<> ask_for(concurrency::Context ctx, Fetched what, concurrency::Channel<Answer> answer,
+                                     std::shared_ptr<const concurrency::Cancel> cancel);
+  static concurrency::Task<> refresh(Fetched what);
+
+  const CallPlan& plan_;
+  const Incoming& incoming_;
+  std::shared_ptr<const backends::Request> request_;
+  std::string key_;  // empty: nothing is stored
+  std::shared_ptr<const StaleEntry> stored_;
+  Freshness standing_ = Freshness::expired;  // of `stored_`, when the call began
+  concurrency::TimePoint start_{};
+  Fragment fragment_;
+};
+
+}  // namespace sluice::gateway

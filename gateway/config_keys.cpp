@@ -1,0 +1,359 @@
+// The table of the configuration's keys.
+#include "gateway/config_keys.hpp"
+
+#include "gateway/config.hpp"
+#include "gateway/config_values.hpp"
+#include "gateway/text_rules.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace sluice::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+using Nanoseconds = std::chrono::nanoseconds;
+using Kind = Shape::Kind;
+
+Shape boolean() {
+  return {.kind = Kind::boolean};
+}
+Shape integer(std::int64_t min, std::int64_t max) {
+  return {.kind = Kind::integer, .min = min, .max = max};
+}
+Shape duration(Nanoseconds min, Nanoseconds max) {
+  return {.kind = Kind::duration, .min = min.count(), .max = max.count()};
+}
+Shape size(std::int64_t min, std::int64_t max) {
+  return {.kind = Kind::size, .min = min, .max = max};
+}
+Shape choice(std::vector<std::string_view> choices) {
+  return {.kind = Kind::choice, .choices = std::move(choices)};
+}
+Shape text(const TextRule& rule) {
+  return {.kind = Kind::text, .rule = &rule};
+}
+Shape status(std::int64_t min, std::int64_t max) {
+  return {.kind = Kind::status, .min = min, .max = max};
+}
+Shape section(const Section& keys) {
+  return {.kind = Kind::section, .section = &keys};
+}
+Shape list(Shape element, std::int64_t min = 0) {
+  return {.kind = Kind::list, .min = min, .element = std::make_shared<const Shape>(std::move(element))};
+}
+Shape map(const TextRule& names, Shape element) {
+  return {.kind = Kind::map, .rule = &names, .element = std::make_shared<const Shape>(std::move(element))};
+}
+Shape one_or_list(Shape element) {
+  Shape shape = list(std::move(element), 1);
+  shape.is_single_allowed = true;
+  return shape;
+}
+
+template <class T>
+constexpr bool kIsOptional = false;
+template <class T>
+constexpr bool kIsOptional<std::optional<T>> = true;
+
+constexpr std::int64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
+constexpr Nanoseconds kLong = 10min, kDay = 24h, kYear = 365 * kDay;
+
+// A key whose value is kept in `member`; the default is what a new Owner has there.
+template <class Owner, class T>
+Key key(std::string_view name, T Owner::* member, Shape shape, std::string_view description) {
+  Key result{.name = name, .description = description, .shape = shape};
+  result.is_nullable = kIsOptional<T>;
+  result.default_value = show(Owner().*member, shape);
+  result.store = [member, kept = std::move(shape)](const ConfigNode& value, void* owner) {
+    load(value, kept, static_cast<Owner*>(owner)->*member);
+  };
+  return result;
+}
+
+// A key of one thing only, which `defaults` cannot have.
+Key own(Key key) {
+  key.has_default = false;
+  key.is_nullable = false;
+  key.default_value.clear();
+  return key;
+}
+
+Key required(Key key) {
+  key = own(std::move(key));
+  key.is_required = true;
+  return key;
+}
+
+// A key that the reader looks at itself.
+Key read_apart(std::string_view name, Shape shape, std::string_view description) {
+  return {.name = name, .description = description, .shape = std::move(shape), .has_default = false};
+}
+
+Key fallback() {
+  return {
+      .name = "fallback",
+      .description =
+          "A constant JSON value, used when the call failed and nothing stored may be used. Copied as it is "
+          "written, without comments and white space.",
+      .shape = {.kind = Kind::json},
+      .store = [](const ConfigNode& value, void* owner) { static_cast<CallConfig*>(owner)->fallback = value.text; }};
+}
+
+Section without_own_keys(const Section& section, std::string_view name, std::string_view description) {
+  Section result{name, description, section.keys};
+  std::erase_if(result.keys, [](const Key& key) { return !key.has_default; });
+  return result;
+}
+
+Shape methods() {
+  return choice({"GET", "POST", "PUT", "PATCH", "DELETE"});
+}
+
+Key stale_on() {
+  Shape element = status(300, 599);
+  element.choices = {"timeout", "connect", "reset", "invalid", "too_large", "open", "shed", "no_server"};
+  Key result{.name = "stale_on",
+             .description = "Failures for which a stored body within `stale_if_error` is served: reasons and statuses.",
+             .shape = list(element)};
+  const CacheConfig defaults;
+  std::vector<std::string> items;
+  for (const std::string& reason : defaults.stale_on_reasons) items.push_back(in_quotes(reason));
+  for (std::string& item : shown_statuses(defaults.stale_on_statuses)) items.push_back(std::move(item));
+  result.default_value = joined(items);
+  result.store = [choices = element.choices](const ConfigNode& value, void* owner) {
+    auto& cache = *static_cast<CacheConfig*>(owner);
+    cache.stale_on_reasons.clear();
+    cache.stale_on_statuses.reset();
+    for (const ConfigNode& item : value.elements) {
+      if (std::find(choices.begin(), choices.end(), item.text) != choices.end()) {
+        cache.stale_on_reasons.push_back(item.text);
+      } else {
+        add_status(item.text, cache.stale_on_statuses);
+      }
+    }
+  };
+  return result;
+}
+
+const Section& cache_section() {
+  using C = CacheConfig;
+  static const Section result{
+      "cache",
+      "What a call stores, and when it serves that instead of a new answer. The windows count from the end of "
+      "freshness. "
+      "Bodies of successful GET calls are stored.",
+      {
+          key("ttl", &C::ttl, duration(0s, kYear), "How long a stored body is fresh: served without a call."),
+          key("stale_while_revalidate", &C::stale_while_revalidate, duration(0s, kYear),
+              "After `ttl`: served at once, and refreshed in the background."),
+          key("stale_if_error", &C::stale_if_error, duration(0s, kYear),
+              "After `ttl`: served when the call fails for a reason in `stale_on`."),
+          key("stale_after", &C::stale_after, duration(0s, kLong),
+              "When the call has not answered after this long, a body within `stale_if_error` is served, and the call "
+              "goes "
+              "on to refresh the store."),
+          stale_on(),
+          key("vary", &C::vary, list(text(kHeaderName)), "Client headers whose values are part of the key."),
+          key("vary_except", &C::vary_except, list(text(kHeaderName)),
+              "Client headers that the call sends although they are not part of the key. Only for headers that cannot "
+              "change "
+              "the answer: whoever asks gets what the first asker was sent. `\"*\"` names all."),
+          key("ignore_origin", &C::ignore_origin, boolean(),
+              "Whether the backend's `Cache-Control`, `Expires` and `Vary` are ignored."),
+      }};
+  return result;
+}
+
+const Section& forward_section() {
+  using F = ForwardConfig;
+  static const Section result{
+      "forward",
+      "What of the client's request goes along with a call.",
+      {
+          key("headers", &F::headers, list(text(kHeaderName)), "Names of headers, or `[\"*\"]` for all."),
+          key("query", &F::query, list(text(kAnyText)), "Names of query parameters, or `[\"*\"]` for all."),
+          key("body", &F::body, boolean(), "Whether the body is sent, for methods that have one."),
+      }};
+  return result;
+}
+
+const Section& limits_section() {
+  using L = LimitsConfig;
+  static const Section result{
+      "limits",
+      "What a client may send, and for how long.",
+      {
+          key("max_header", &L::max_header, size(kKiB, kMiB), "Header block of a request; above it 431."),
+          key("max_target", &L::max_target, size(64, kMiB), "Target of a request; above it 414."),
+          key("max_body", &L::max_body, size(0, kGiB),
+              "Body of a request, for endpoints without their own; above it 413."),
+          key("header_timeout", &L::header_timeout, duration(1ms, kLong),
+              "In all, for the header of a request; then 408."),
+          key("send_timeout", &L::send_timeout, duration(1ms, 1h), "In all, for a client to take a reply."),
+          key("keepalive_timeout", &L::keepalive_timeout, duration(1ms, kDay), "How long a connection may be idle."),
+          key("max_connections", &L::max_connections, integer(1, 1'000'000),
+              "Open connections of clients; more wait in the accept queue."),
+      }};
+  return result;
+}
+
+const Section& deadline_header_section() {
+  using D = DeadlineHeader;
+  static const Section result{
+      "deadline_header",
+      "Headers that carry the remaining time, an integer in milliseconds; `null` turns one off.",
+      {
+          key("accept", &D::accept, text(kHeaderName),
+              "Read from clients, which can shorten the deadline, never lengthen it."),
+          key("send", &D::send, text(kHeaderName), "Sent to backends, with what is left."),
+      }};
+  return result;
+}
+
+const Section& headers_section() {
+  using H = AddedHeaders;
+  static const Section result{
+      "headers",
+      "Renames a header that the gateway adds to its replies, or turns it off with `null`.",
+      {
+          key("Sluice-Result", &H::result, text(kHeaderName), "The result of the request."),
+          key("Sluice-Calls", &H::calls, text(kHeaderName), "The outcome of each call."),
+          key("X-Request-Id", &H::request_id, text(kHeaderName), "Accepted from the client or made."),
+          key("traceparent", &H::traceparent, text(kHeaderName), "Accepted from the client or made."),
+      }};
+  return result;
+}
+
+const Section& defaults_section() {
+  static const Section endpoint = without_own_keys(endpoint_section(), "defaults.endpoint", "Defaults of endpoints.");
+  static const Section call = without_own_keys(call_section(), "defaults.call", "Defaults of calls.");
+  static const Section backend = without_own_keys(backend_section(), "defaults.backend", "Defaults of backends.");
+  static const Section result{
+      "defaults",
+      "Values for every endpoint, call and backend that does not set its own. Objects are merged member by member, "
+      "everything else is replaced; `null` takes an optional value away again.",
+      {
+          read_apart("endpoint", section(endpoint), "For endpoints."),
+          read_apart("call", section(call), "For calls."),
+          read_apart("backend", section(backend), "For backends."),
+      }};
+  return result;
+}
+
+}  // namespace
+
+const Key* Section::find(std::string_view key) const {
+  const auto found = std::find_if(keys.begin(), keys.end(), [&](const Key& k) { return k.name == key; });
+  return found == keys.end() ? nullptr : &*found;
+}
+
+void Section::store(const ConfigNode& object, void* owner) const {
+  for (const ConfigNode::Member& member : object.members) {
+    const Key* key = find(member.key);
+    if (key != nullptr && key->store && member.value.is_valid) key->store(member.value, owner);
+  }
+}
+
+bool is_comment(std::string_view key) {
+  return key.starts_with('_') || key.starts_with('$');
+}
+
+const Section& call_section() {
+  using C = CallConfig;
+  static const Section result{
+      "call",
+      "One request that an endpoint makes to a backend; its result is one fragment of the reply.",
+      {
+          required(key("name", &C::name, text(kName),
+                       "Name of the fragment in the reply and of the call in headers, metrics and logs. Not `query`, "
+                       "`header`, nor a path parameter of the endpoint.")),
+          required(read_apart("backend", text(kAnyText), "Name of a backend.")),
+          required(key("path", &C::path, text(kPath), "Template of the path and query.")),
+          key("method", &C::method, methods(), "Default: the request's, GET for HEAD."),
+          key("headers", &C::headers, map(kHeaderName, text(kHeaderValue)), "Headers to send: constants or templates."),
+          key("timeout", &C::timeout, duration(1ms, kLong),
+              "For the whole call, all attempts. Default: what is left of the deadline."),
+          key("required", &C::required, boolean(), "Whether the request fails when this call has no data."),
+          fallback(),
+          key("accept", &C::accept, list(status(200, 599), 1),
+              "Statuses that count as success; `\"2xx\"` names a whole class."),
+          key("pass_status", &C::pass_status, list(status(400, 599)),
+              "Of a required call: statuses that become the reply's own."),
+          key("forward", &C::forward, section(forward_section()), "What of the client's request goes along."),
+          key("cache", &C::cache, section(cache_section()), "What is stored. Default: nothing."),
+      }};
+  return result;
+}
+
+const Section& endpoint_section() {
+  using E = EndpointConfig;
+  static const Section result{
+      "endpoint",
+      "One public route, with a deadline and a strategy.",
+      {
+          required(key("path", &E::path, text(kPath), "`{name}` is one segment, `{name...}` the rest.")),
+          own(key("name", &E::name, text(kAnyText), "Label in metrics and logs, unique. Default: the path.")),
+          key("methods", &E::methods, list(methods(), 1), "HEAD is answered wherever GET is, OPTIONS everywhere."),
+          key("deadline", &E::deadline, duration(1ms, kLong), "When the reply is made from what is there."),
+          key("strategy", &E::strategy, choice({"merge", "first"}),
+              "`merge`: the fragments of all calls in one object. `first`: the first call that succeeds is the reply."),
+          key("stagger", &E::stagger, duration(1ms, kLong),
+              "Of `first`: the next call starts when the one before failed or after this long. Default: all at once."),
+          required(read_apart("calls", list(section(call_section()), 1), "The calls, in the order of the reply.")),
+          key("max_body", &E::max_body, size(0, kGiB), "Body of a request; above it 413. Default: that of `limits`."),
+      }};
+  return result;
+}
+
+const Section& backend_section() {
+  using B = BackendConfig;
+  static const Section result{
+      "backend",
+      "A named group of interchangeable servers.",
+      {
+          required(key("servers", &B::servers, list(text(kServer), 1),
+                       "`http://host:port`, `http://[::1]:port`; the port's default is 80.")),
+          key("headers", &B::headers, map(kHeaderName, text(kHeaderValue)), "Constant headers to send."),
+          key("host_header", &B::host_header, text(kHeaderValue),
+              "The Host to send. Default: the server's host and port."),
+          key("connect_timeout", &B::connect_timeout, duration(1ms, kLong), "For opening a connection."),
+          key("timeout", &B::timeout, duration(1ms, kLong), "For one attempt. Default: what is left of the call."),
+          key("max_connections", &B::max_connections, integer(1, 1'000'000), "In all, shared out over the threads."),
+          key("idle_timeout", &B::idle_timeout, duration(1ms, kDay), "How long an unused connection is kept."),
+          key("refresh", &B::refresh, duration(100ms, kDay), "How often the servers' names are resolved again."),
+          key("max_response", &B::max_response, size(1, kGiB), "Body of a response; above it the call fails."),
+          key("max_header", &B::max_header, size(kKiB, kMiB), "Header block of a response; above it the call fails."),
+          key("balance", &B::balance, choice({"least_loaded", "round_robin"}),
+              "`least_loaded`: the better of two servers chosen at random, by latency and requests in flight."),
+      }};
+  return result;
+}
+
+const Section& config_section() {
+  using C = Config;
+  static const Section result{
+      "configuration",
+      "The whole file.",
+      {
+          required(read_apart("version", integer(1, 1), "Version of this format.")),
+          key("listen", &C::listen, one_or_list(text(kAddress)), "Where clients connect: an address or a list."),
+          key("admin", &C::admin, text(kAddress), "Where metrics and health are served. Default: nowhere."),
+          key("threads", &C::threads, integer(0, 1024), "Workers; 0 is one for each core."),
+          required(read_apart("backends", map(kBackendName, section(backend_section())), "The backends by name.")),
+          required(read_apart("endpoints", list(section(endpoint_section()), 1), "The endpoints.")),
+          read_apart("defaults", section(defaults_section()), "Defaults of endpoints, calls and backends."),
+          key("deadline_header", &C::deadline_header, section(deadline_header_section()),
+              "Headers for the remaining time."),
+          key("cache_size", &C::cache_size, size(0, 1024 * kGiB), "Memory for stored bodies."),
+          key("drain_delay", &C::drain_delay, duration(0s, 1h),
+              "Between SIGTERM and the end of accepting connections."),
+          key("drain_timeout", &C::drain_timeout, duration(0s, 1h), "For requests in flight after SIGTERM."),
+          key("limits", &C::limits, section(limits_section()), "What a client may send, and for how long."),
+          key("access_log", &C::access_log, choice({"json", "text", "off"}), "Form of the access log."),
+          key("headers", &C::headers, section(headers_section()), "Names of the headers that the gateway adds."),
+      }};
+  return result;
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,73 @@
+// Places, order and suggestions of configuration problems.
+#include "gateway/config_problems.hpp"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace sluice::gateway {
+namespace {
+
+// Edit distance with transposed neighbours counted as one (optimal string alignment).
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::vector<std::size_t>> table(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        table[i][j] = i + j;
+        continue;
+      }
+      const std::size_t replaced = table[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      table[i][j] = std::min({table[i - 1][j] + 1, table[i][j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        table[i][j] = std::min(table[i][j], table[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return table[a.size()][b.size()];
+}
+
+}  // namespace
+
+bool ConfigProblems::has_errors() const {
+  return std::any_of(problems_.begin(), problems_.end(),
+                     [](const Problem& p) { return p.severity == Problem::Severity::error; });
+}
+
+std::vector<Problem> ConfigProblems::take() {
+  return std::move(problems_);
+}
+
+void ConfigProblems::add(Problem::Severity severity, const Place& place, std::string message) {
+  const TextPosition position = position_of(text_, place.offset);
+  Problem problem{severity, file_, position.line, position.column, place.pointer, std::move(message)};
+  // Kept in order as they come: clang refuses std::stable_sort of libstdc++ 12, which uses something deprecated.
+  const auto next = std::upper_bound(
+      problems_.begin(), problems_.end(), problem,
+      [](const Problem& a, const Problem& b) { return std::tie(a.line, a.column) < std::tie(b.line, b.column); });
+  problems_.insert(next, std::move(problem));
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates) {
+  std::string_view nearest;
+  std::size_t least = word.size() > 64 ? 0 : std::max<std::size_t>(1, word.size() / 3) + 1;
+  for (std::string_view candidate : candidates) {
+    const std::size_t edits = candidate.size() > 64 ? least : distance(word, candidate);
+    if (edits < least) {
+      least = edits;
+      nearest = candidate;
+    }
+  }
+  return nearest.empty() ? "" : "; did you mean \"" + std::string(nearest) + "\"?";
+}
+
+std::string quoted_list(const std::vector<std::string_view>& words) {
+  std::string list;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    if (i > 0) list += i + 1 == words.size() ? " or " : ", ";
+    list.append("\"").append(words[i]).append("\"");
+  }
+  return list;
+}
+
+}  // namespace sluice::gateway

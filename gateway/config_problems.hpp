@@ -1,0 +1,47 @@
+// Collects the problems of one configuration text, with their places.
+#pragma once
+
+#include "gateway/config_text.hpp"
+#include "gateway/problem.hpp"
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sluice::gateway {
+
+/// One value that is being looked at: where it stands in the text and in the tree.
+struct Place {
+  std::size_t offset;
+  std::string pointer;
+};
+
+/// Thread: one. `text` must outlive it.
+class ConfigProblems {
+ public:
+  ConfigProblems(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {}
+
+  void error(const Place& place, std::string message) { add(Problem::Severity::error, place, std::move(message)); }
+  void warning(const Place& place, std::string message) { add(Problem::Severity::warning, place, std::move(message)); }
+
+  [[nodiscard]] bool has_errors() const;
+
+  /// The problems in the order of the text.
+  [[nodiscard]] std::vector<Problem> take();
+
+ private:
+  void add(Problem::Severity severity, const Place& place, std::string message);
+
+  std::string file_;
+  std::string_view text_;
+  std::vector<Problem> problems_;
+};
+
+/// `; did you mean "timeout"?` for the candidate nearest to `word`, or empty when none is near.
+std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates);
+
+/// `"a", "b" or "c"`.
+std::string quoted_list(const std::vector<std::string_view>& words);
+
+}  // namespace sluice::gateway

@@ -1,0 +1,283 @@
+// Checking the rules between values of a configuration.
+#include "gateway/config_rules.hpp"
+
+#include "gateway/config_keys.hpp"
+#include "gateway/router.hpp"
+#include "gateway/template.hpp"
+#include "gateway/text_rules.hpp"
+#include "gateway/units.hpp"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::gateway {
+namespace {
+
+// Headers that belong to a connection or a message, which the gateway makes itself.
+bool is_managed(std::string_view name) {
+  constexpr std::string_view kManaged[] = {"connection", "content-length",   "expect", "host",
+                                           "keep-alive", "proxy-connection", "te",     "trailer",
+                                           "upgrade",    "transfer-encoding"};
+  return std::find(std::begin(kManaged), std::end(kManaged), lower_case(name)) != std::end(kManaged);
+}
+
+bool contains(const std::vector<std::string>& list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+std::string quote(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
+
+class Rules {
+ public:
+  Rules(const Config& config, ConfigNode& root, ConfigProblems& problems)
+      : config_(config), root_(root), problems_(problems) {}
+
+  void check() {
+    check_addresses();
+    check_added_headers();
+    for (std::size_t i = 0; i < config_.backends.size(); ++i) {
+      check_managed(config_.backends[i].headers, pointer_to("/backends", config_.backends[i].name));
+    }
+    for (std::size_t i = 0; i < config_.endpoints.size(); ++i) check_endpoint(i);
+    check_routes();
+  }
+
+ private:
+  // The value at `pointer`, or what of its way exists: a value that came from `defaults` is reported where it is used.
+  Place place(const std::string& pointer) const {
+    Place result{root_.begin, ""};
+    const ConfigNode* node = &root_;
+    for (std::size_t at = 0; at < pointer.size();) {
+      const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
+      const std::string token = pointer.substr(at, end - at);
+      const ConfigNode* next = nullptr;
+      for (const ConfigNode::Member& member : node->members) {
+        if (pointer_to("", member.key) == token) next = &member.value;
+      }
+      if (node->kind == ConfigNode::Kind::array) {
+        const std::size_t index = std::stoul(token.substr(1));
+        if (index < node->elements.size()) next = &node->elements[index];
+      }
+      if (next == nullptr) break;
+      node = next;
+      result = {node->begin, pointer.substr(0, end)};
+      at = end;
+    }
+    return result;
+  }
+  void error(const std::string& pointer, std::string message) { problems_.error(place(pointer), std::move(message)); }
+  void warning(const std::string& pointer, std::string message) {
+    problems_.warning(place(pointer), std::move(message));
+  }
+
+  static bool has_valid(ConfigNode& object, std::string_view key) {
+    const ConfigNode* value = object.find(key);
+    return value != nullptr && value->is_valid;
+  }
+
+  void check_addresses() {
+    std::vector<Address> seen;
+    for (std::size_t i = 0; i < config_.listen.size(); ++i) {
+      const Address& address = config_.listen[i];
+      if (address.port != 0 && std::find(seen.begin(), seen.end(), address) != seen.end()) {
+        error("/listen/" + std::to_string(i), "the address is there twice");
+      }
+      seen.push_back(address);
+    }
+    if (config_.admin && config_.admin->port != 0 &&
+        std::find(seen.begin(), seen.end(), *config_.admin) != seen.end()) {
+      error("/admin", "the address is in \"listen\" too");
+    }
+  }
+
+  void check_added_headers() {
+    std::vector<std::string> seen;
+    const auto check = [&](const std::string& pointer, const std::optional<std::string>& name) {
+      if (!name) return;
+      if (is_managed(*name)) error(pointer, quote(*name) + " is a header that the gateway makes itself");
+      if (contains(seen, lower_case(*name))) error(pointer, "two headers have the name " + quote(*name));
+      seen.push_back(lower_case(*name));
+    };
+    check("/headers/Sluice-Result", config_.headers.result);
+    check("/headers/Sluice-Calls", config_.headers.calls);
+    check("/headers/X-Request-Id", config_.headers.request_id);
+    check("/headers/traceparent", config_.headers.traceparent);
+    if (config_.deadline_header.send && is_managed(*config_.deadline_header.send)) {
+      error("/deadline_header/send",
+            quote(*config_.deadline_header.send) + " is a header that the gateway makes itself");
+    }
+  }
+
+  void check_managed(const std::vector<HeaderTemplate>& headers, const std::string& owner) {
+    for (const HeaderTemplate& header : headers) {
+      if (!is_managed(header.name)) continue;
+      const std::string hint = lower_case(header.name) == "host" ? "; \"host_header\" of the backend sets it" : "";
+      error(pointer_to(owner + "/headers", header.name),
+            quote(header.name) + " is a header that the gateway makes itself" + hint);
+    }
+  }
+
+  void check_endpoint(std::size_t index) {
+    const EndpointConfig& endpoint = config_.endpoints[index];
+    const std::string pointer = "/endpoints/" + std::to_string(index);
+    ConfigNode& node = root_.find("endpoints")->elements[index];
+    for (std::size_t other = 0; other < index && !endpoint.name.empty(); ++other) {
+      if (config_.endpoints[other].name != endpoint.name) continue;
+      error(pointer + (node.find("name") != nullptr ? "/name" : "/path"),
+            "the name " + quote(endpoint.name) + " is that of /endpoints/" + std::to_string(other) + " too");
+      break;
+    }
+    if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
+      error(pointer + "/stagger", "needs the strategy \"first\"");
+    }
+
+    std::optional<Pattern> pattern;
+    if (has_valid(node, "path")) {
+      std::string problem;
+      pattern = Pattern::parse(endpoint.path, problem);
+      if (!pattern) error(pointer + "/path", problem);
+    }
+    if (pattern && (node.find("methods") == nullptr || has_valid(node, "methods"))) {
+      routes_.push_back({*pattern, endpoint.methods});
+      route_endpoints_.push_back(index);
+    }
+    std::size_t first_fallback = endpoint.calls.size();
+    for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
+      const std::string child = pointer + "/calls/" + std::to_string(i);
+      ConfigNode& call_node = node.find("calls")->elements[i];
+      if (!call_node.is_valid) continue;
+      check_call(endpoint, i, child, pattern);
+      check_backend(endpoint.calls[i], call_node.find("backend")->text, child);
+      if (!endpoint.calls[i].fallback || endpoint.strategy != Strategy::first) continue;
+      if (first_fallback < i) {
+        warning(child + "/fallback", "is never used: when all calls have failed, the fallback of " +
+                                         quote(endpoint.calls[first_fallback].name) + " is the reply");
+      }
+      first_fallback = std::min(first_fallback, i);
+    }
+  }
+
+  void check_routes() {
+    const Router router(routes_);
+    for (const Router::Conflict& conflict : router.conflicts()) {
+      const std::size_t first = route_endpoints_[conflict.first];
+      std::vector<std::string_view> methods;
+      for (std::size_t i = 0; i < kMethods.size(); ++i) {
+        if ((conflict.methods >> i & 1U) != 0) methods.push_back(kMethods[i]);
+      }
+      error("/endpoints/" + std::to_string(route_endpoints_[conflict.second]) + "/path",
+            "matches the same " + quoted_list(methods) + " requests as /endpoints/" + std::to_string(first) + ", " +
+                quote(config_.endpoints[first].path));
+    }
+  }
+
+  void check_call(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
+                  const std::optional<Pattern>& pattern) {
+    const CallConfig& call = endpoint.calls[index];
+    check_call_name(endpoint, index, pointer, pattern);
+    check_managed(call.headers, pointer);
+    for (const std::string& name : call.forward.headers.list) {
+      if (is_managed(name))
+        error(pointer + "/forward/headers", quote(name) + " belongs to the client's connection and is never forwarded");
+    }
+    if (pattern) check_templates(call, pointer, pattern->parameters());
+    check_uses(endpoint, call, pointer);
+  }
+
+  void check_backend(const CallConfig& call, const std::string& name, const std::string& pointer) {
+    if (call.backend < config_.backends.size() || root_.find("backends") == nullptr) return;
+    std::vector<std::string_view> known;
+    for (const BackendConfig& backend : config_.backends) known.push_back(backend.name);
+    std::string hint = did_you_mean(name, known);
+    if (hint.empty() && !known.empty()) hint = ", expected " + quoted_list(known);
+    error(pointer + "/backend", "unknown backend " + quote(name) + hint);
+  }
+
+  void check_call_name(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
+                       const std::optional<Pattern>& pattern) {
+    const std::string& name = endpoint.calls[index].name;
+    if (name == "query" || name == "header")
+      error(pointer + "/name", quote(name) + " has a meaning of its own in templates");
+    for (std::size_t other = 0; other < index; ++other) {
+      if (endpoint.calls[other].name != name) continue;
+      error(pointer + "/name", "another call of the endpoint has the name " + quote(name));
+      break;
+    }
+    if (!pattern) return;
+    for (const Pattern::Segment& segment : pattern->segments) {
+      if (segment.kind != Pattern::Kind::literal && segment.text == name) {
+        error(pointer + "/name", quote(name) + " is a path parameter of the endpoint");
+      }
+    }
+  }
+
+  void check_templates(const CallConfig& call, const std::string& pointer, const std::vector<std::string>& parameters) {
+    std::vector<std::pair<std::string, std::string>> sent;  // client header, where it is used
+    const auto compile = [&](const std::string& source, Template::Place where, const std::string& at,
+                             const std::string& what) {
+      std::string problem;
+      const auto compiled = Template::compile(source, where, parameters, problem);
+      if (!compiled) return error(at, problem);
+      for (const std::string& header : compiled->headers()) sent.emplace_back(header, what);
+    };
+    compile(call.path, Template::Place::target, pointer + "/path", "in its path");
+    for (const HeaderTemplate& header : call.headers) {
+      compile(header.value, Template::Place::header, pointer_to(pointer + "/headers", header.name),
+              "in " + quote(header.name));
+    }
+    if (!call.cache) return;
+
+    // Who asks first decides what the others get, so all that the backend saw of a client must be part of the key.
+    const CacheConfig& cache = *call.cache;
+    if (contains(cache.vary_except, "*")) return;
+    if (contains(cache.vary, "*")) error(pointer + "/cache/vary", "must list names, got \"*\"");
+    for (const std::string& name : call.forward.headers.list) sent.emplace_back(name, "forwarded");
+    for (const auto& [name, how] : sent) {
+      if (contains(cache.vary, name) || contains(cache.vary_except, name)) continue;
+      error(pointer + "/cache", "the call sends the client header " + quote(name) + " (" + how +
+                                    "): name it in \"vary\", or one client is served what another was sent; or in "
+                                    "\"vary_except\" if it cannot change the answer");
+    }
+    if (call.forward.headers.all) {
+      error(pointer + "/cache",
+            "the call forwards all client headers: list those it needs in \"forward\", and name them in \"vary\"");
+    }
+  }
+
+  // Settings that have no effect.
+  void check_uses(const EndpointConfig& endpoint, const CallConfig& call, const std::string& pointer) {
+    if (call.timeout && *call.timeout > endpoint.deadline) {
+      warning(pointer + "/timeout", "is longer than the endpoint's deadline of " + format_duration(endpoint.deadline));
+    }
+    if (!call.required && has(pointer + "/pass_status")) {
+      warning(pointer + "/pass_status", "has no effect: the call is not required");
+    }
+    if (call.required && endpoint.strategy == Strategy::first && has(pointer + "/required")) {
+      warning(pointer + "/required", "has no effect with the strategy \"first\"");
+    }
+    if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
+        has(pointer + "/cache")) {
+      warning(pointer + "/cache", "has no effect: only GET calls are stored");
+    }
+  }
+
+  bool has(const std::string& pointer) const { return place(pointer).pointer == pointer; }
+
+  const Config& config_;
+  ConfigNode& root_;
+  ConfigProblems& problems_;
+  std::vector<Router::Route> routes_;
+  std::vector<std::size_t> route_endpoints_;
+};
+
+}  // namespace
+
+void check_rules(const Config& config, ConfigNode& root, ConfigProblems& problems) {
+  Rules(config, root, problems).check();
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,14 @@
+// The rules between values of a configuration: names, references, routes, templates, what may be stored for whom.
+#pragma once
+
+#include "gateway/config.hpp"
+#include "gateway/config_problems.hpp"
+#include "gateway/config_text.hpp"
+
+namespace sluice::gateway {
+
+/// Reports what in `config` contradicts itself. `root` is the checked text that it was built from: parts of it that are
+/// not valid are passed over, as their mistakes were reported.
+void check_rules(const Config& config, ConfigNode& root, ConfigProblems& problems);
+
+}  // namespace sluice::gateway

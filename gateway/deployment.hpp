@@ -1,0 +1,72 @@
+// One configuration as one worker runs it, and what all workers share whatever the configuration.
+#pragma once
+
+#include "backends/backend.hpp"
+#include "concurrency/context.hpp"
+#include "gateway/access_log.hpp"
+#include "gateway/runtime.hpp"
+#include "gateway/stale_store.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::gateway {
+
+/// Outlives every worker and every reload. Thread: any.
+struct Shared {
+  Shared(Metrics& m, StaleStore& s, AccessLogWriter& l) : metrics(m), cache_metrics(m), store(s), access_log(l) {}
+
+  Metrics& metrics;
+  CacheMetrics cache_metrics;
+  StaleStore& store;
+  AccessLogWriter& access_log;
+};
+
+/// What a worker answers requests with; each request pins the one that it began with. *one worker*
+class Deployment {
+ public:
+  /// `before`: what this one replaces, whose connections are taken over where the backend is the same; may be null.
+  /// `worker`: number of the worker among `workers`. `background`: ends when the worker does.
+  Deployment(std::shared_ptr<const Runtime> runtime, Shared& shared, concurrency::Context background,
+             std::size_t worker, std::size_t workers, const Deployment* before);
+  Deployment(const Deployment&) = delete;
+  Deployment& operator=(const Deployment&) = delete;
+
+  const std::shared_ptr<const Runtime> runtime;
+  Shared& shared;
+  const concurrency::Context background;
+  const std::size_t worker;
+
+  [[nodiscard]] backends::Backend& backend(std::size_t index) const;
+
+  /// The claim to refresh a stored entry, while it lives: others wait for what comes of it.
+  class Refresh {
+   public:
+    Refresh(std::shared_ptr<const Deployment> deployment, const std::string& key)
+        : deployment_(std::move(deployment)), claim_(deployment_->refreshing_.insert(key)) {}
+    ~Refresh() {
+      if (is_first()) deployment_->refreshing_.erase(claim_.first);
+    }
+    Refresh(const Refresh&) = delete;
+    Refresh& operator=(const Refresh&) = delete;
+
+    [[nodiscard]] bool is_first() const { return claim_.second; }
+
+   private:
+    const std::shared_ptr<const Deployment> deployment_;
+    const std::pair<std::set<std::string>::iterator, bool> claim_;
+  };
+
+ private:
+  struct Attached;  // a backend and what observes it
+
+  std::vector<std::shared_ptr<Attached>> backends_;
+  mutable std::set<std::string> refreshing_;  // keys of the store
+};
+
+}  // namespace sluice::gateway

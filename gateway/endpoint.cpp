@@ -1,0 +1,23 @@
+#include "gateway/endpoint.hpp"
+
+#include "gateway/fan_out.hpp"
+
+namespace sluice::gateway {
+
+concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming) {
+  std::vector<Call> calls;
+  calls.reserve(endpoint.calls.size());
+  for (const CallPlan& plan : endpoint.calls) calls.emplace_back(plan, incoming);
+  std::optional<std::size_t> winner;
+  if (endpoint.config.strategy == Strategy::first) {
+    winner = co_await fan_out_first(ctx, calls, endpoint.config.stagger);
+  } else {
+    co_await fan_out_merge(ctx, calls);
+  }
+  for (const Call& call : calls) call.count();
+  Reply reply = endpoint.config.strategy == Strategy::first ? chosen(endpoint, std::move(calls), winner)
+                                                            : merged(endpoint, std::move(calls));
+  co_return reply;
+}
+
+}  // namespace sluice::gateway

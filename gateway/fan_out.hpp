@@ -1,0 +1,25 @@
+// Runs the calls of one request side by side until the reply can be made.
+#pragma once
+
+#include "concurrency/context.hpp"
+#include "concurrency/task.hpp"
+#include "gateway/call.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+namespace sluice::gateway {
+
+/// Runs all calls. Ends when each has an outcome, at once when a required one has no data, and at the latest when `ctx`
+/// is done; calls that are then not over are cancelled and have degraded outcomes, too.
+concurrency::Task<> fan_out_merge(concurrency::Context ctx, std::vector<Call>& calls);
+
+/// Starts the calls in order, each when the one before has failed or `stagger` after it (all at once without); ends
+/// with the first that succeeds, the others cancelled and skipped. If none does, each has its degraded outcome.
+/// Gives the index of the call that is the reply; none if there is no data at all.
+concurrency::Task<std::optional<std::size_t>> fan_out_first(concurrency::Context ctx, std::vector<Call>& calls,
+                                                            std::optional<std::chrono::nanoseconds> stagger);
+
+}  // namespace sluice::gateway

@@ -1,0 +1,221 @@
+#include "gateway/reply.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+
+namespace sluice::gateway {
+namespace {
+
+using backends::Reason;
+using concurrency::Duration;
+
+void append_number(std::string& out, std::int64_t value) {
+  char digits[24];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), value).ptr;
+  out.append(digits, end);
+}
+
+std::int64_t whole_seconds(Duration duration) {
+  return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(duration).count());
+}
+
+/// `"calls":{"user":{"outcome":"missing","reason":"timeout"}}`: names and words are plain ASCII.
+std::string calls_member(const std::vector<Call>& calls) {
+  std::string out = "\"calls\":{";
+  for (const Call& call : calls) {
+    const Fragment& fragment = call.fragment();
+    if (out.back() != '{') out += ',';
+    out.append(call.plan().member).append("{\"outcome\":\"").append(to_string(fragment.outcome)).append(1, '"');
+    if (fragment.reason) out.append(",\"reason\":\"").append(to_string(*fragment.reason)).append(1, '"');
+    if (fragment.reason == Reason::status) {
+      out += ",\"status\":";
+      append_number(out, fragment.status);
+    }
+    out += '}';
+  }
+  return out += '}';
+}
+
+/// The one place where calls without data become a status (the worst cause counts).
+unsigned failure_status(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
+  bool timed_out = false;
+  bool unavailable = false;
+  bool unanswerable = true;  // only because of what the client sent
+  for (const Call& call : calls) {
+    const Fragment& fragment = call.fragment();
+    if (fragment.has_data() || (endpoint.any_required && !call.plan().config.required)) continue;
+    const StatusSet& passed = call.plan().config.pass_status;
+    if (fragment.reason == Reason::status && fragment.status < passed.size() && passed[fragment.status] &&
+        call.plan().config.required) {
+      return fragment.status;
+    }
+    unanswerable = unanswerable && fragment.reason == Reason::dependency;
+    timed_out = timed_out || fragment.reason == Reason::timeout;
+    unavailable = unavailable || fragment.reason == Reason::open || fragment.reason == Reason::shed;
+  }
+  if (unanswerable) return 400;
+  if (timed_out) return 504;
+  return unavailable ? 503 : 502;
+}
+
+std::string_view failure_detail(unsigned status) {
+  switch (status) {
+    case 504:
+      return "A backend did not answer in time.";
+    case 503:
+      return "A backend is not available for now.";
+    case 502:
+      return "A backend gave no usable answer.";
+    case 400:
+      return "The request lacks a value that a call needs, or has one that cannot be put into a path.";
+    default:
+      return "A backend refused the request.";
+  }
+}
+
+bool is_degraded(const Fragment& fragment) {
+  return fragment.outcome == Outcome::stale || fragment.outcome == Outcome::fallback;
+}
+
+Reply failed(const EndpointPlan& endpoint, std::vector<Call> calls) {
+  const unsigned status = failure_status(endpoint, calls);
+  Reply reply = problem(status, failure_detail(status), calls_member(calls));
+  reply.result = status == 400 ? ResultKind::rejected : ResultKind::failed;
+  reply.endpoint = &endpoint;
+  reply.calls = std::move(calls);
+  return reply;
+}
+
+/// How good the outcomes are, when there is something to reply with.
+ResultKind result_of(const std::vector<Call>& calls) {
+  ResultKind result = ResultKind::complete;
+  for (const Call& call : calls) {
+    if (call.fragment().outcome == Outcome::missing) return ResultKind::partial;
+    if (is_degraded(call.fragment())) result = ResultKind::degraded;
+  }
+  return result;
+}
+
+/// Cache-Control and Age over the calls that gave data; RFC 9111 §5.2.2, with the shortest lifetime of all parts.
+void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& scratch) {
+  Duration oldest{0};
+  bool any_stored = false;
+  bool has_lifetime = reply.result == ResultKind::complete;
+  Duration left = Duration::max();
+  for (const Call& call : reply.calls) {
+    const Fragment& fragment = call.fragment();
+    if (fragment.age) {
+      any_stored = true;
+      oldest = std::max(oldest, *fragment.age);
+    }
+    if (!fragment.has_data()) continue;
+    has_lifetime = has_lifetime && fragment.fresh_for && *fragment.fresh_for > Duration(0);
+    if (fragment.fresh_for) left = std::min(left, *fragment.fresh_for);
+  }
+  if (any_stored) writer.add("Age", static_cast<std::uint64_t>(whole_seconds(oldest)));
+  const bool is_personal = reply.endpoint != nullptr && !reply.endpoint->influential_headers.empty();
+  if (!has_lifetime) {
+    writer.add("Cache-Control", "no-store");
+  } else {
+    scratch.assign(is_personal ? "private, max-age=" : "max-age=");
+    append_number(scratch, whole_seconds(oldest + left));
+    writer.add("Cache-Control", scratch);
+  }
+  if (!is_personal) return;
+  scratch.clear();
+  for (const std::string& name : reply.endpoint->influential_headers) {
+    if (!scratch.empty()) scratch += ", ";
+    scratch += name;
+  }
+  writer.add("Vary", scratch);
+}
+
+}  // namespace
+
+std::uint64_t Reply::content_length() const {
+  std::uint64_t size = body.empty() ? text.size() : 0;
+  for (const std::string_view part : body) size += part.size();
+  return size;
+}
+
+Reply problem(unsigned status, std::string_view detail, std::string_view members) {
+  Reply reply;
+  reply.status = status;
+  reply.result = status < 500 ? ResultKind::rejected : ResultKind::failed;
+  reply.media_type = "application/problem+json";
+  append_problem(reply.text, status, detail, members);
+  return reply;
+}
+
+Reply merged(const EndpointPlan& endpoint, std::vector<Call> calls) {
+  bool any_data = false;
+  bool required_missing = false;
+  for (const Call& call : calls) {
+    any_data = any_data || call.fragment().has_data();
+    required_missing = required_missing || (call.plan().config.required && !call.fragment().has_data());
+  }
+  if (required_missing || !any_data) return failed(endpoint, std::move(calls));
+
+  Reply reply;
+  reply.endpoint = &endpoint;
+  reply.result = result_of(calls);
+  reply.body.reserve(calls.size() * 3 + 1);
+  for (const Call& call : calls) {
+    if (!call.fragment().has_data()) continue;
+    reply.body.emplace_back(reply.body.empty() ? "{" : ",");
+    reply.body.emplace_back(call.plan().member);
+    reply.body.emplace_back(call.fragment().bytes);
+  }
+  reply.body.emplace_back("}");
+  reply.calls = std::move(calls);
+  return reply;
+}
+
+Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner) {
+  if (!winner) return failed(endpoint, std::move(calls));
+  Reply reply;
+  reply.endpoint = &endpoint;
+  reply.calls = std::move(calls);
+  const Fragment& fragment = reply.calls[*winner].fragment();
+  reply.result = result_of(reply.calls);
+  const bool is_from_backend = fragment.outcome == Outcome::fresh || fragment.outcome == Outcome::cached;
+  reply.status = is_from_backend && fragment.status != 0 ? fragment.status : 200;
+  reply.media_type = fragment.media_type;
+  reply.body.emplace_back(fragment.bytes);
+  return reply;
+}
+
+void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
+  if (names.result) writer.add(*names.result, to_string(reply.result));
+  if (!reply.allow.empty()) writer.add("Allow", reply.allow);
+  if (reply.status == 503) writer.add("Retry-After", "1");
+  if (reply.calls.empty()) {
+    if (reply.status >= 400) writer.add("Cache-Control", "no-store");
+    return;
+  }
+  if (names.calls) {
+    scratch.clear();
+    for (const Call& call : reply.calls) {
+      const Fragment& fragment = call.fragment();
+      if (!scratch.empty()) scratch += ", ";
+      scratch.append(call.plan().config.name).append(1, '=').append(to_string(fragment.outcome));
+      if (fragment.outcome == Outcome::skipped) continue;
+      scratch += ";ms=";
+      append_number(scratch, std::chrono::duration_cast<std::chrono::milliseconds>(fragment.took).count());
+      if (fragment.age) {
+        scratch += ";age=";
+        append_number(scratch, whole_seconds(*fragment.age));
+      }
+      if (fragment.reason) scratch.append(";reason=").append(to_string(*fragment.reason));
+      if (fragment.reason == Reason::status) {
+        scratch += ";status=";
+        append_number(scratch, fragment.status);
+      }
+    }
+    writer.add(*names.calls, scratch);
+  }
+  write_freshness(writer, reply, scratch);
+}
+
+}  // namespace sluice::gateway

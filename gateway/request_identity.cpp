@@ -1,0 +1,77 @@
+#include "gateway/request_identity.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <string>
+
+namespace sluice::gateway {
+namespace {
+
+void append_hex(std::string& out, std::uint64_t value) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::array<char, 16> digits;
+  for (std::size_t i = digits.size(); i-- > 0; value >>= 4U) digits[i] = kDigits[value & 15U];
+  out.append(digits.data(), digits.size());
+}
+
+bool is_id(std::string_view text) {
+  return !text.empty() && text.size() <= 128 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+/// Lower-case hexadecimal digits, not all zero.
+bool is_hex(std::string_view text) {
+  const bool all =
+      std::all_of(text.begin(), text.end(), [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+  return all && text.find_first_not_of('0') != std::string_view::npos;
+}
+
+/// "00-TRACEID-PARENTID-FLAGS"
+bool is_traceparent(std::string_view text) {
+  return text.size() == 55 && text.substr(0, 3) == "00-" && text[35] == '-' && text[52] == '-' &&
+         is_hex(text.substr(3, 32)) && is_hex(text.substr(36, 16)) &&
+         (is_hex(text.substr(53)) || text.substr(53) == "00");
+}
+
+}  // namespace
+
+void identify(Incoming& incoming, concurrency::Random& random, const AddedHeaders& names) {
+  if (names.request_id) {
+    const auto given = incoming.parser.headers().find(*names.request_id);
+    if (given && is_id(*given)) {
+      incoming.request_id = *given;
+    } else {
+      incoming.request_id.reserve(32);
+      append_hex(incoming.request_id, random());
+      append_hex(incoming.request_id, random());
+    }
+  }
+  if (names.traceparent) {
+    const auto given = incoming.parser.headers().find(*names.traceparent);
+    const bool goes_on = given && is_traceparent(*given);
+    std::string& out = incoming.traceparent;
+    out.reserve(55);
+    out = "00-";
+    if (goes_on) {
+      out += given->substr(3, 32);
+    } else {
+      append_hex(out, random());
+      append_hex(out, random() | 1U);  // never all zero
+    }
+    out += '-';
+    append_hex(out, random() | 1U);
+    out += goes_on ? given->substr(52) : "-00";
+  }
+}
+
+std::optional<std::chrono::milliseconds> milliseconds_from(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  constexpr std::int64_t kDay = 24 * 60 * 60 * 1000;
+  if (error == std::errc::result_out_of_range) return std::chrono::milliseconds(kDay);
+  if (error != std::errc() || end != text.data() + text.size() || value < 1) return std::nullopt;
+  return std::chrono::milliseconds(std::min(value, kDay));
+}
+
+}  // namespace sluice::gateway

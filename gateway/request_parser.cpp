@@ -1,0 +1,324 @@
+#include "gateway/request_parser.hpp"
+
+#include "backends/detail/reader.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace sluice::gateway {
+
+namespace detail = backends::detail;
+using detail::Fault;
+
+namespace {
+
+constexpr std::size_t kMaxEmptyLines = 4;
+constexpr std::uint64_t kDefaultMaxBody = 1024 * 1024;
+constexpr std::uint64_t kMaxReserve = 1024 * 1024;  // a Content-Length is a claim, not a fact
+constexpr std::size_t kMaxKept = 64 * 1024;         // an idle connection does not hold on to a large body
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+constexpr std::array<bool, 256> table_of(std::string_view characters) {
+  std::array<bool, 256> table{};
+  for (const char c : characters) table[static_cast<unsigned char>(c)] = true;
+  return table;
+}
+
+bool all_in(const std::array<bool, 256>& table, std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [&](char c) { return table[static_cast<unsigned char>(c)]; });
+}
+
+constexpr auto kAddress = table_of("0123456789abcdefABCDEF:.");
+// Underscores and percent signs are legal in a reg-name; separators that could end a host elsewhere are not.
+constexpr auto kName = table_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=");
+
+// uri-host [":" port] of RFC 9110 §4.2, without user information; not empty.
+bool is_authority(std::string_view text) {
+  std::size_t host_end = 0;
+  if (text.starts_with('[')) {
+    host_end = text.find(']');
+    if (host_end == text.npos || host_end < 3) return false;
+    if (!all_in(kAddress, text.substr(1, host_end - 1))) return false;
+    ++host_end;
+  } else {
+    host_end = std::min(text.find(':'), text.size());
+    if (host_end == 0 || !all_in(kName, text.substr(0, host_end))) return false;
+  }
+  const std::string_view port = text.substr(host_end);
+  if (port.empty()) return true;
+  return port.size() <= 6 && port.front() == ':' && std::all_of(port.begin() + 1, port.end(), is_digit);
+}
+
+Method to_method(detail::http::verb verb) {
+  switch (verb) {
+    case detail::http::verb::get:
+      return Method::get;
+    case detail::http::verb::head:
+      return Method::head;
+    case detail::http::verb::post:
+      return Method::post;
+    case detail::http::verb::put:
+      return Method::put;
+    case detail::http::verb::delete_:
+      return Method::delete_;
+    case detail::http::verb::patch:
+      return Method::patch;
+    case detail::http::verb::options:
+      return Method::options;
+    default:
+      return Method::other;
+  }
+}
+
+unsigned to_status(Fault fault) {
+  switch (fault) {
+    case Fault::body_too_large:
+      return 413;
+    case Fault::start_line_too_long:
+    case Fault::target_too_long:
+      return 414;
+    case Fault::expectation:
+      return 417;
+    case Fault::head_too_large:
+    case Fault::too_many_fields:
+      return 431;
+    case Fault::connect_method:
+    case Fault::transfer_coding:
+      return 501;
+    case Fault::version:
+      return 505;
+    default:
+      return 400;
+  }
+}
+
+// "... HTTP/2.0": HTTP, but not a version of ours; anything else there is a malformed line.
+bool names_other_version(std::string_view head) {
+  const std::string_view line = head.substr(0, head.find("\r\n"));
+  const std::string_view version = line.substr(line.rfind(' ') + 1);
+  return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
+         is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
+}
+
+}  // namespace
+
+class RequestParser::Machine final : public detail::Message {
+ public:
+  explicit Machine(RequestLimits limits) : limits_(limits), reader_(*this) { start(); }
+
+  void start() {
+    reset_message();
+    scanner_.reset();
+    reader_.start(false);
+    method_text_.clear();
+    target_.clear();
+    path_ = query_ = authority_ = {};
+    if (body_.capacity() > kMaxKept) body_ = std::string();
+    body_.clear();
+    max_body = kDefaultMaxBody;
+    empty_lines_ = 0;
+    state_ = State::need_more;
+    any_byte_ = in_body_ = has_host_ = expects_continue_ = false;
+  }
+
+  Progress parse(std::string_view input) {
+    if (state_ == State::complete || state_ == State::refused) return {0, state_};
+    if (in_body_) return parse_body(input);
+
+    std::size_t skipped = 0;
+    while (!any_byte_ && input.substr(skipped).starts_with("\r\n")) {
+      if (++empty_lines_ > kMaxEmptyLines) return {0, refuse(Fault::method)};
+      skipped += 2;
+    }
+    const std::string_view rest = input.substr(skipped);
+    if (rest.empty() || (!any_byte_ && rest == "\r")) return {skipped, state_};
+    any_byte_ = true;
+    const std::size_t head = parse_head(rest);
+    return {state_ == State::refused ? 0 : skipped + head, state_};
+  }
+
+  State limit_body(std::uint64_t max_body_bytes) {
+    max_body = max_body_bytes;
+    if (state_ == State::head && has_length && content_length > max_body) refuse(Fault::body_too_large);
+    return state_;
+  }
+
+  [[nodiscard]] bool expects_continue() const { return expects_continue_ && in_body_ && version == 11; }
+  [[nodiscard]] Refusal refusal() const { return {to_status(fault), detail::describe(fault)}; }
+
+  // For Reader.
+  bool on_request(detail::http::verb verb, std::string_view method, std::string_view target) {
+    if (verb == detail::http::verb::connect) return fail(Fault::connect_method);
+    if (target.size() > limits_.max_target) return fail(Fault::target_too_long);
+    method_ = to_method(verb);
+    method_text_ = method;
+    target_ = target;
+    return split_target() || fail(Fault::target);
+  }
+  bool on_field(detail::http::field id, std::string_view value) {
+    if (id == detail::http::field::host) {
+      if (has_host_ || !is_authority(value)) return fail(Fault::host);
+      has_host_ = true;
+    } else if (id == detail::http::field::expect) {
+      if (!backends::iequals(value, "100-continue")) return fail(Fault::expectation);
+      expects_continue_ = true;
+    }
+    return true;
+  }
+  bool on_head_end() override {
+    if (!has_host_ && version == 11) return fail(Fault::no_host);
+    if (!authority_.empty()) headers.set("Host", authority_);
+    return true;
+  }
+  bool on_body(std::string_view bytes) override {
+    body_.append(bytes);
+    return true;
+  }
+  bool on_end() override { return true; }
+
+  RequestLimits limits_;
+  detail::Reader<true, Machine> reader_;
+  detail::HeadScanner scanner_;
+  std::string method_text_;
+  std::string target_;
+  std::string_view path_;
+  std::string_view query_;
+  std::string_view authority_;  // of an absolute target
+  std::string body_;
+  std::size_t empty_lines_ = 0;
+  Method method_ = Method::other;
+  State state_ = State::need_more;
+  bool any_byte_ = false;
+  bool in_body_ = false;
+  bool has_host_ = false;
+  bool expects_continue_ = false;
+
+ private:
+  std::size_t parse_head(std::string_view input) {
+    if (!detail::is_token(input.substr(0, 1))) return refuse_head(Fault::method);
+    const auto found = scanner_.scan(input, limits_.max_header);
+    if (found == detail::HeadScanner::State::need_more) return 0;
+    if (found == detail::HeadScanner::State::failed) return refuse_head(scanner_.fault());
+    const std::string_view head = input.substr(0, scanner_.size());
+    if (!reader_.read_head(head)) {
+      if (fault == Fault::version && !names_other_version(head)) fault = Fault::start_line;
+      return refuse_head(fault);
+    }
+    in_body_ = !reader_.done();
+    state_ = in_body_ ? State::head : State::complete;
+    return head.size();
+  }
+
+  Progress parse_body(std::string_view input) {
+    if (state_ == State::head) {
+      if (limit_body(max_body) == State::refused) return {0, state_};
+      if (has_length) body_.reserve(static_cast<std::size_t>(std::min(content_length, kMaxReserve)));
+      state_ = State::need_more;
+    }
+    const std::size_t consumed = reader_.read_body(input);
+    if (fault != Fault::none) return {0, refuse(fault)};
+    if (reader_.done()) state_ = State::complete;
+    return {consumed, state_};
+  }
+
+  // Fills path_, query_ and authority_.
+  bool split_target() {
+    std::string_view rest = target_;
+    // Beast lets these through; all of them must be percent-encoded in a URI, and "#" never gets into a request.
+    unsigned bits = 0;
+    for (const char c : rest) bits |= static_cast<unsigned char>(c);
+    if (bits >= 0x80 || rest.find('#') != rest.npos) return false;
+    if (rest == "*") {
+      path_ = rest;
+      return method_ == Method::options;
+    }
+    if (!rest.starts_with('/')) {
+      const std::size_t scheme = rest.find("://");
+      if (scheme == rest.npos) return false;
+      if (!backends::iequals(rest.substr(0, scheme), "http") && !backends::iequals(rest.substr(0, scheme), "https")) {
+        return false;
+      }
+      rest.remove_prefix(scheme + 3);
+      authority_ = rest.substr(0, rest.find_first_of("/?"));
+      rest.remove_prefix(authority_.size());
+      if (!is_authority(authority_)) return false;
+    }
+    const std::size_t mark = std::min(rest.find('?'), rest.size());
+    path_ = mark == 0 ? std::string_view("/") : rest.substr(0, mark);
+    query_ = rest.substr(std::min(mark + 1, rest.size()));
+    return true;
+  }
+
+  std::size_t refuse_head(Fault why) {
+    refuse(why);
+    return 0;
+  }
+
+  State refuse(Fault why) {
+    fault = why;
+    return state_ = State::refused;
+  }
+};
+
+RequestParser::RequestParser(RequestLimits limits) : machine_(std::make_unique<Machine>(limits)) {}
+RequestParser::~RequestParser() = default;
+RequestParser::RequestParser(RequestParser&&) noexcept = default;
+RequestParser& RequestParser::operator=(RequestParser&&) noexcept = default;
+
+void RequestParser::start() {
+  machine_->start();
+}
+RequestParser::Progress RequestParser::parse(std::string_view input) {
+  return machine_->parse(input);
+}
+RequestParser::State RequestParser::limit_body(std::uint64_t max_body_bytes) {
+  return machine_->limit_body(max_body_bytes);
+}
+RequestParser::State RequestParser::state() const {
+  return machine_->state_;
+}
+bool RequestParser::untouched() const {
+  return !machine_->any_byte_;
+}
+Method RequestParser::method() const {
+  return machine_->method_;
+}
+std::string_view RequestParser::method_text() const {
+  return machine_->method_text_;
+}
+std::string_view RequestParser::target() const {
+  return machine_->target_;
+}
+std::string_view RequestParser::path() const {
+  return machine_->path_;
+}
+std::string_view RequestParser::query() const {
+  return machine_->query_;
+}
+unsigned RequestParser::version() const {
+  return machine_->version;
+}
+backends::Headers& RequestParser::headers() {
+  return machine_->headers;
+}
+const backends::Headers& RequestParser::headers() const {
+  return machine_->headers;
+}
+bool RequestParser::expects_continue() const {
+  return machine_->expects_continue();
+}
+bool RequestParser::keep_alive() const {
+  return machine_->persistent();
+}
+std::string& RequestParser::body() {
+  return machine_->body_;
+}
+Refusal RequestParser::refusal() const {
+  return machine_->refusal();
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,106 @@
+#include "gateway/runtime.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace sluice::gateway {
+namespace {
+
+// The configuration was checked, so a template that does not compile here is a defect of ours.
+Template compile(const std::string& source, Template::Place place, const std::vector<std::string>& parameters) {
+  std::string problem;
+  auto compiled = Template::compile(source, place, parameters, problem);
+  if (!compiled) throw std::logic_error(source + ": " + problem);
+  return std::move(*compiled);
+}
+
+std::shared_ptr<backends::Servers> make_servers(const BackendConfig& backend) {
+  std::vector<backends::ServerName> names;
+  for (const Address& server : backend.servers) names.emplace_back(server.host, server.port);
+  return std::make_shared<backends::Servers>(std::move(names), backend.host_header.value_or(""));
+}
+
+Pattern parse_pattern(const std::string& path) {
+  std::string problem;
+  auto pattern = Pattern::parse(path, problem);
+  if (!pattern) throw std::logic_error(path + ": " + problem);
+  return std::move(*pattern);
+}
+
+}  // namespace
+
+CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const std::vector<std::string>& parameters,
+                   Metrics& registry)
+    : config(call),
+      path(compile(call.path, Template::Place::target, parameters)),
+      is_json(endpoint.strategy == Strategy::merge),
+      longest(call.timeout.value_or(endpoint.deadline)),
+      member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
+      metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {
+  for (const HeaderTemplate& header : call.headers) {
+    headers.emplace_back(header.name, compile(header.value, Template::Place::header, parameters));
+  }
+  if (!call.cache) return;
+  for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
+    const auto word = to_string(static_cast<backends::Reason>(i));
+    const auto& words = call.cache->stale_on_reasons;
+    stale_on[i] = std::find(words.begin(), words.end(), word) != words.end();
+  }
+}
+
+bool CallPlan::serves_stale_on(backends::Reason reason, unsigned status) const {
+  if (!config.cache) return false;
+  if (reason == backends::Reason::status) {
+    return status < config.cache->stale_on_statuses.size() && config.cache->stale_on_statuses[status];
+  }
+  return stale_on[static_cast<std::size_t>(reason)];
+}
+
+EndpointPlan::EndpointPlan(const EndpointConfig& endpoint, Metrics& registry)
+    : config(endpoint), metrics(std::make_unique<EndpointMetrics>(registry, endpoint.name)) {
+  const std::vector<std::string> parameters = parse_pattern(endpoint.path).parameters();
+  calls.reserve(endpoint.calls.size());
+  for (const CallConfig& call : endpoint.calls) {
+    const CallPlan& plan = calls.emplace_back(call, endpoint, parameters, registry);
+    any_required = any_required || call.required;
+    auto& names = influential_headers;
+    names.insert(names.end(), plan.path.headers().begin(), plan.path.headers().end());
+    for (const auto& [name, value] : plan.headers) {
+      names.insert(names.end(), value.headers().begin(), value.headers().end());
+    }
+    names.insert(names.end(), call.forward.headers.list.begin(), call.forward.headers.list.end());
+    if (call.forward.headers.all) names.emplace_back("*");
+  }
+  std::sort(influential_headers.begin(), influential_headers.end());
+  influential_headers.erase(std::unique(influential_headers.begin(), influential_headers.end()),
+                            influential_headers.end());
+}
+
+Runtime::Runtime(Config c, Metrics& metrics, const Runtime* before) : config(std::move(c)) {
+  for (const BackendConfig& backend : config.backends) {
+    std::shared_ptr<backends::Servers> same;
+    if (before != nullptr) {
+      for (std::size_t i = 0; i < before->config.backends.size() && !same; ++i) {
+        const BackendConfig& old = before->config.backends[i];
+        if (old.name == backend.name && old.servers == backend.servers && old.host_header == backend.host_header) {
+          same = before->servers[i];
+        }
+      }
+    }
+    servers.push_back(same ? same : make_servers(backend));
+    backend_metrics.push_back(std::make_shared<BackendMetrics>(metrics, backend.name));
+  }
+  unmatched = std::make_unique<EndpointMetrics>(metrics, "");
+  std::vector<Router::Route> routes;
+  endpoints.reserve(config.endpoints.size());
+  for (const EndpointConfig& endpoint : config.endpoints) {
+    endpoints.emplace_back(endpoint, metrics);
+    Router::Route route;
+    route.pattern = parse_pattern(endpoint.path);
+    route.methods = endpoint.methods;
+    routes.push_back(std::move(route));
+  }
+  router.emplace(routes);
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,63 @@
+// The configuration as it runs: everything that can be worked out once is, and nothing changes afterwards.
+#pragma once
+
+#include "backends/servers.hpp"
+#include "gateway/config.hpp"
+#include "gateway/instruments.hpp"
+#include "gateway/router.hpp"
+#include "gateway/template.hpp"
+
+#include <bitset>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::gateway {
+
+/// One call of an endpoint.
+struct CallPlan {
+  CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const std::vector<std::string>& parameters,
+           Metrics& metrics);
+
+  [[nodiscard]] bool serves_stale_on(backends::Reason reason, unsigned status) const;
+
+  CallConfig config;
+  Template path;
+  std::vector<std::pair<std::string, Template>> headers;
+  bool is_json;                      // spliced into a merge, so its body must be JSON
+  std::chrono::nanoseconds longest;  // that the call may take: its timeout, else its endpoint's deadline
+  std::string member;                // `"name":`, as it stands in the reply
+  std::bitset<backends::kReasonCount> stale_on;
+  std::unique_ptr<CallMetrics> metrics;
+};
+
+/// One endpoint.
+struct EndpointPlan {
+  EndpointPlan(const EndpointConfig& endpoint, Metrics& metrics);
+
+  EndpointConfig config;
+  std::vector<CallPlan> calls;
+  bool any_required = false;
+  std::vector<std::string> influential_headers;  // client headers that calls depend on, in lower case, sorted
+  std::unique_ptr<EndpointMetrics> metrics;
+};
+
+/// What workers run: replaced as a whole by a reload, while requests in flight keep the one they began with.
+/// Thread: any; immutable, but for what `servers` learn from name resolution and the metrics count.
+class Runtime {
+ public:
+  /// `before`: the runtime that this one replaces, whose servers are taken over where they are the same; may be null.
+  Runtime(Config config, Metrics& metrics, const Runtime* before);
+
+  const Config config;
+  std::vector<EndpointPlan> endpoints;
+  std::vector<std::shared_ptr<backends::Servers>> servers;       // of each backend
+  std::vector<std::shared_ptr<BackendMetrics>> backend_metrics;  // likewise
+  std::unique_ptr<EndpointMetrics> unmatched;                    // of requests without an endpoint
+  std::optional<Router> router;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,356 @@
+#include "gateway/session.hpp"
+
+#include "concurrency/io.hpp"
+#include "concurrency/wait.hpp"
+#include "gateway/endpoint.hpp"
+#include "gateway/log.hpp"
+#include "gateway/request_identity.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sluice::gateway {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using concurrency::Context;
+using concurrency::Duration;
+using concurrency::Loop;
+using concurrency::Task;
+using State = RequestParser::State;
+
+constexpr std::size_t kSmallBuffer = 4 * 1024;
+constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a request did not fit the small one
+constexpr std::size_t kCopiedBody = 16 * 1024;   // below this a copy costs less than a list of slices
+constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr unsigned kClientClosed = 499;  // as nginx logs it; never sent
+constexpr std::size_t kLingerBytes = 1024 * 1024;
+
+RequestLimits limits_of(const LimitsConfig& config) {
+  return RequestLimits(config.max_header, config.max_target);
+}
+
+/// The endpoint's deadline, or the client's shorter wish.
+Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& parser, const DeadlineHeader& header) {
+  const Duration configured = endpoint.config.deadline;
+  if (!header.accept) return configured;
+  const auto wish = parser.headers().find(*header.accept);
+  if (!wish) return configured;
+  const auto ms = milliseconds_from(*wish);
+  return ms ? std::min<Duration>(configured, *ms) : configured;
+}
+
+}  // namespace
+
+Session::Session(backends::Socket socket, Worker& worker)
+    : socket_(std::move(socket)),
+      worker_(worker),
+      parser_(limits_of(worker.deployment()->runtime->config.limits)),
+      in_(kSmallBuffer) {
+  error_code ec;
+  const auto remote = socket_.remote_endpoint(ec);
+  if (!ec) client_ = remote.address().to_string();
+}
+
+Task<> Session::run(std::shared_ptr<Session> self) {
+  error_code ignored;
+  self->socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  self->socket_.non_blocking(true, ignored);
+  Next next = Next::request;
+  for (bool is_first = true; next == Next::request; is_first = false) next = co_await self->serve_one(is_first);
+  if (next == Next::linger && !self->gone_) co_await self->linger();
+  self->gone_ = true;
+  self->socket_.close(ignored);
+}
+
+void Session::read() {
+  if (reading_ || gone_) return;
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (end_ == in_.size()) {
+    if (begin_ != 0) {
+      std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+    } else if (in_.size() < kLargeBuffer) {
+      in_.resize(kLargeBuffer);
+    } else {
+      return;  // full of what is to be answered first
+    }
+  }
+  reading_ = true;
+  socket_.async_read_some(asio::buffer(in_.data() + end_, in_.size() - end_),
+                          [self = shared_from_this()](error_code ec, std::size_t size) { self->on_read(ec, size); });
+}
+
+void Session::on_read(error_code ec, std::size_t size) {
+  reading_ = false;
+  if (ec) {
+    gone_ = true;
+    if (in_progress_ != nullptr) (*in_progress_)();
+  } else {
+    end_ += size;
+    if (in_progress_ != nullptr && waiting_ == nullptr) read();  // to notice that the client hangs up
+  }
+  if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();
+}
+
+Task<bool> Session::more(Context ctx) {
+  const std::size_t had = end_ - begin_;
+  read();
+  if (reading_) {
+    concurrency::detail::Parked parked;
+    concurrency::detail::ContextWake done(parked, 1);
+    waiting_ = &parked;
+    if (done.subscribe(ctx)) co_await parked.wait();
+    waiting_ = nullptr;
+  }
+  co_return end_ - begin_ > had;
+}
+
+State Session::parse() {
+  const auto [consumed, state] = parser_.parse({in_.data() + begin_, end_ - begin_});
+  begin_ += consumed;
+  return state;
+}
+
+/// True when there is a request, or a refusal, to answer.
+Task<bool> Session::read_head(bool is_first) {
+  parser_.start();
+  State state = parse();
+  if (state != State::need_more) co_return true;
+  const LimitsConfig& limits = worker_.deployment()->runtime->config.limits;
+  if (parser_.untouched() && begin_ == end_) {
+    // What is accepted while draining has been promised an answer; other idle connections close.
+    const Context serving = is_first && worker_.is_draining() ? Context() : worker_.serving();
+    const auto idle = concurrency::with_timeout(serving, is_first ? limits.header_timeout : limits.keepalive_timeout);
+    const bool has_more = co_await more(idle.ctx);
+    // A request may have come at the same time.
+    error_code ec;
+    if (!has_more && (gone_ || socket_.available(ec) == 0)) co_return false;
+    state = parse();
+  }
+  if (state != State::need_more) co_return true;
+  // The whole head within the timeout, however its bytes are spread.
+  const auto slow = concurrency::with_timeout(Context(), limits.header_timeout);
+  while (state == State::need_more) {
+    const bool has_more = co_await more(slow.ctx);
+    if (!has_more) co_return !gone_ && !parser_.untouched();
+    state = parse();
+  }
+  co_return true;
+}
+
+/// The body, by the deadline; false when it did not come.
+Task<bool> Session::read_body(Context ctx) {
+  State state = parser_.state();
+  if (state == State::head && parser_.expects_continue() && begin_ == end_) {
+    head_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    out_.assign(1, asio::buffer(head_));
+    const bool written = co_await write_all();
+    if (!written) co_return false;
+  }
+  for (;;) {
+    state = parse();
+    if (state == State::complete || state == State::refused) co_return true;
+    if (state != State::need_more) continue;
+    const bool has_more = co_await more(ctx);
+    if (!has_more) co_return false;
+  }
+}
+
+Task<Session::Next> Session::serve_one(bool is_first) {
+  const bool has_head = co_await read_head(is_first);
+  if (!has_head) co_return Next::close;
+  arrived_ = Loop::current().now();
+  arrived_at_ = std::chrono::system_clock::now();
+  Incoming incoming(parser_, worker_.deployment());
+  const Runtime& runtime = *incoming.deployment->runtime;
+
+  if (parser_.state() == State::need_more || parser_.state() == State::refused) {
+    const Refusal refusal = parser_.state() == State::refused ? parser_.refusal() : Refusal();
+    const Reply reply = parser_.state() == State::refused
+                            ? problem(refusal.status, refusal.detail)
+                            : problem(408, "The head of the request did not arrive in time.");
+    co_await write_reply(reply, false, incoming);
+    log(reply, nullptr, incoming, Duration(0));
+    co_return Next::linger;
+  }
+
+  const RouteMatch match = runtime.router->find(parser_.method_text(), parser_.path());
+  const EndpointPlan* endpoint =
+      match.status == RouteMatch::Status::found ? &runtime.endpoints[match.endpoint] : nullptr;
+  incoming.parameters = match.parameters();
+  identify(incoming, Loop::current().random(), runtime.config.headers);
+  const Duration deadline =
+      endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header) : Duration(0);
+  const auto bounded = endpoint != nullptr ? concurrency::with_deadline(Context(), arrived_ + deadline)
+                                           : concurrency::with_cancel(Context());
+
+  in_progress_ = &bounded.cancel;
+  read();
+  Reply reply;
+  try {
+    reply = co_await answer_request(bounded.ctx, endpoint, incoming, match);
+  } catch (const std::exception& e) {
+    log_error(std::string("a request ended with an exception: ") + e.what());
+    reply = problem(500, "The gateway has failed.");
+  }
+  in_progress_ = nullptr;
+  if (gone_) reply.status = kClientClosed;
+
+  const bool is_whole = parser_.state() == State::complete;
+  const bool keep_alive = is_whole && parser_.keep_alive() && !gone_ && !worker_.is_draining();
+  if (!gone_) co_await write_reply(reply, keep_alive, incoming);
+  log(reply, endpoint, incoming, deadline);
+  if (gone_) co_return Next::close;
+  if (keep_alive) co_return Next::request;
+  // A client that did not expect the end may be sending the next request already.
+  co_return is_whole && !parser_.keep_alive() ? Next::close : Next::linger;
+}
+
+Task<Reply> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
+                                    const RouteMatch& match) {
+  const bool is_options = parser_.method() == Method::options;
+  if (endpoint == nullptr) {
+    if (is_options && (match.status == RouteMatch::Status::no_method || parser_.path() == "*")) {
+      Reply reply;
+      reply.status = 204;
+      reply.allow =
+          parser_.path() == "*" ? "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" : allow_header(match.allowed);
+      co_return reply;
+    }
+    if (match.status == RouteMatch::Status::no_path) co_return problem(404, "No endpoint has this path.");
+    if (parser_.method() == Method::other) co_return problem(501, "The method is not known.");
+    Reply reply = problem(405, "The endpoint does not have this method.");
+    reply.allow = allow_header(match.allowed);
+    co_return reply;
+  }
+  const auto hold = endpoint->metrics->in_flight();
+  if (parser_.state() == State::head && parser_.limit_body(endpoint->config.max_body) == State::head) {
+    const bool arrived = co_await read_body(ctx);
+    if (!arrived) co_return problem(408, "The body of the request did not arrive in time.");
+  }
+  if (parser_.state() == State::refused) co_return problem(parser_.refusal().status, parser_.refusal().detail);
+  if (!parser_.body().empty()) incoming.body = std::make_shared<const std::string>(std::move(parser_.body()));
+  Reply reply = co_await answer(ctx, *endpoint, incoming);
+  co_return reply;
+}
+
+Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming) {
+  const Runtime& runtime = *incoming.deployment->runtime;
+  const unsigned version =
+      parser_.state() == State::need_more || parser_.state() == State::refused ? 11 : parser_.version();
+  writer_.start(reply.status, worker_.http_date());
+  const std::uint64_t length = reply.content_length();
+  if (reply.status != 204 && !reply.media_type.empty()) writer_.add("Content-Type", reply.media_type);
+  if (runtime.config.headers.request_id && !incoming.request_id.empty()) {
+    writer_.add(*runtime.config.headers.request_id, incoming.request_id);
+  }
+  if (runtime.config.headers.traceparent && !incoming.traceparent.empty()) {
+    writer_.add(*runtime.config.headers.traceparent, incoming.traceparent);
+  }
+  write_outcome(writer_, reply, runtime.config.headers, scratch_);
+  if (reply.status == 204 || reply.status == 304) {
+    writer_.finish_without_body(keep_alive, version);
+  } else {
+    writer_.finish(length, keep_alive, version);
+  }
+
+  const bool has_body =
+      parser_.state() == State::refused || parser_.state() == State::need_more || parser_.method() != Method::head;
+  out_.clear();
+  if (has_body && length <= kCopiedBody) {
+    for (const std::string_view part : reply.body) head_ += part;
+    if (reply.body.empty()) head_ += reply.text;
+  }
+  out_.push_back(asio::buffer(head_));
+  if (has_body && length > kCopiedBody) {
+    for (const std::string_view part : reply.body) out_.push_back(asio::buffer(part.data(), part.size()));
+  }
+  const bool written = co_await write_all();
+  if (!written) gone_ = true;
+}
+
+/// Writes out_, tried at once; within `send_timeout` in total when the client reads slowly.
+Task<bool> Session::write_all() {
+  written_ = 0;
+  concurrency::Cancel cancel;
+  std::optional<Context> ctx;
+  std::size_t done = 0;
+  while (done < out_.size()) {
+    const std::size_t count = std::min<std::size_t>(out_.size() - done, 64);
+    std::span<asio::const_buffer> rest(out_.data() + done, count);
+    error_code ec;
+    std::size_t size = socket_.write_some(rest, ec);
+    if (ec == asio::error::would_block) {
+      if (!ctx) {
+        auto bounded = concurrency::with_timeout(Context(), worker_.deployment()->runtime->config.limits.send_timeout);
+        ctx = bounded.ctx;
+        cancel = std::move(bounded.cancel);
+      }
+      const auto result = co_await concurrency::io(*ctx, socket_.async_write_some(rest, asio::deferred));
+      if (result.has_error()) co_return false;
+      size = *result;
+    } else if (ec) {
+      co_return false;
+    }
+    written_ += size;
+    while (done < out_.size() && size >= out_[done].size()) size -= out_[done++].size();
+    if (size != 0) out_[done] += size;
+  }
+  co_return true;
+}
+
+/// Lets the client read the reply before a close with unread bytes of its request resets the connection (RFC 9112
+/// §9.6).
+Task<> Session::linger() {
+  error_code ignored;
+  socket_.shutdown(asio::socket_base::shutdown_send, ignored);
+  const auto bounded = concurrency::with_timeout(Context(), kLinger);
+  std::size_t discarded = 0;
+  while (discarded < kLingerBytes && !gone_) {
+    discarded += end_ - begin_;
+    begin_ = end_;
+    const bool has_more = co_await more(bounded.ctx);
+    if (!has_more) break;
+  }
+}
+
+void Session::log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, Duration deadline) {
+  const Runtime& runtime = *incoming.deployment->runtime;
+  const Duration took = Loop::current().now() - arrived_;
+  (endpoint != nullptr ? *endpoint->metrics : *runtime.unmatched).observe(reply.status, reply.result, took, deadline);
+  if (runtime.config.access_log == AccessLog::off) return;
+  logged_calls_.clear();
+  for (const Call& call : reply.calls) {
+    const Fragment& fragment = call.fragment();
+    AccessCall& entry = logged_calls_.emplace_back();
+    entry.name = call.plan().config.name;
+    entry.outcome = fragment.outcome;
+    entry.duration = fragment.took;
+    if (fragment.age) entry.age = std::chrono::duration_cast<std::chrono::seconds>(*fragment.age);
+    entry.reason = fragment.reason;
+    entry.status = fragment.status;
+  }
+  AccessRecord record;
+  record.time = arrived_at_;
+  record.request_id = incoming.request_id;
+  record.client = client_;
+  const bool has_head = parser_.state() == State::head || parser_.state() == State::complete;
+  if (has_head) {
+    record.method = parser_.method_text();
+    record.target = parser_.target();
+  }
+  if (endpoint != nullptr) record.endpoint = endpoint->config.name;
+  record.status = reply.status;
+  record.result = reply.result;
+  record.bytes = written_;
+  record.duration = took;
+  record.deadline = deadline;
+  record.calls = logged_calls_;
+  worker_.shared().access_log.write(
+      worker_.number(), runtime.config.access_log == AccessLog::json ? LineFormat::json : LineFormat::text, record);
+}
+
+}  // namespace sluice::gateway

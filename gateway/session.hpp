@@ -1,0 +1,72 @@
+// One client connection: reads requests, has them answered, writes the replies, in order.
+#pragma once
+
+#include "backends/connection.hpp"
+#include "concurrency/context.hpp"
+#include "concurrency/park.hpp"
+#include "concurrency/task.hpp"
+#include "gateway/access_line.hpp"
+#include "gateway/call.hpp"
+#include "gateway/reply.hpp"
+#include "gateway/request_parser.hpp"
+#include "gateway/worker.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/ip/tcp.hpp>
+
+namespace sluice::gateway {
+
+/// A read is always pending (as long as there is room), so a client that hangs up cancels its request at once, and a
+/// request that is pipelined behind it waits in the buffer. *one worker*
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  Session(backends::Socket socket, Worker& worker);
+
+  /// Ends when the connection is over. The worker outlives it.
+  static concurrency::Task<> run(std::shared_ptr<Session> self);
+
+ private:
+  enum class Next { request, close, linger };  // linger: the client may still be sending
+
+  concurrency::Task<Next> serve_one(bool is_first);
+  concurrency::Task<bool> read_head(bool is_first);
+  concurrency::Task<bool> read_body(concurrency::Context ctx);
+  concurrency::Task<bool> more(concurrency::Context ctx);
+  concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
+  concurrency::Task<bool> write_all();
+  concurrency::Task<> linger();
+  concurrency::Task<Reply> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
+                                          const RouteMatch& match);
+
+  RequestParser::State parse();
+  void read();
+  void on_read(boost::system::error_code ec, std::size_t size);
+  void log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, concurrency::Duration deadline);
+
+  backends::Socket socket_;
+  Worker& worker_;
+  const Worker::SessionHold hold_{worker_};
+  std::string client_;  // address
+  RequestParser parser_;
+  std::vector<char> in_;
+  std::size_t begin_ = 0;  // of what is received and not yet parsed
+  std::size_t end_ = 0;
+  bool reading_ = false;
+  bool gone_ = false;                                 // the client closed, or the connection broke
+  concurrency::detail::Parked* waiting_ = nullptr;    // for bytes
+  const concurrency::Cancel* in_progress_ = nullptr;  // of the request that is being answered
+  concurrency::TimePoint arrived_{};                  // the head of the current request
+  std::chrono::system_clock::time_point arrived_at_{};
+  std::string head_;  // of the reply
+  ResponseWriter writer_{head_};
+  std::vector<boost::asio::const_buffer> out_;
+  std::uint64_t written_ = 0;
+  std::string scratch_;
+  std::vector<AccessCall> logged_calls_;
+};
+
+}  // namespace sluice::gateway

@@ -1,0 +1,129 @@
+// Recognising names, addresses and headers.
+#include "gateway/text_rules.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace sluice::gateway {
+namespace {
+
+bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_alpha(char c) {
+  return is_lower(c) || (c >= 'A' && c <= 'Z');
+}
+
+template <class Predicate>
+bool all(std::string_view text, Predicate predicate) {
+  return std::all_of(text.begin(), text.end(), predicate);
+}
+
+bool is_text(std::string_view text) {
+  return !text.empty() && all(text, [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; });
+}
+bool is_name(std::string_view text) {
+  return !text.empty() && is_lower(text[0]) &&
+         all(text, [](char c) { return is_lower(c) || is_digit(c) || c == '_' || c == '-'; });
+}
+bool is_backend_name(std::string_view text) {
+  return !text.empty() && (is_alpha(text[0]) || is_digit(text[0])) &&
+         all(text, [](char c) { return is_alpha(c) || is_digit(c) || c == '_' || c == '-' || c == '.'; });
+}
+bool is_header_name(std::string_view text) {
+  return !text.empty() && all(text, [](char c) {
+    return is_alpha(c) || is_digit(c) || std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos;
+  });
+}
+bool is_header_value(std::string_view text) {
+  return is_text(text) && text.front() != ' ' && text.back() != ' ';
+}
+bool is_path(std::string_view text) {
+  return is_text(text) && text[0] == '/';
+}
+bool is_address(std::string_view text) {
+  return parse_address(text).has_value();
+}
+bool is_server(std::string_view text) {
+  return parse_server(text).has_value();
+}
+
+bool parse_port(std::string_view text, std::uint16_t& port) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+// A name or IPv4 address, or an IPv6 address in brackets; whether it exists is known when it is resolved.
+bool parse_host(std::string_view text, std::string& host) {
+  if (text.starts_with('[')) {
+    if (!text.ends_with(']')) return false;
+    text = text.substr(1, text.size() - 2);
+    const auto is_ipv6_char = [](char c) {
+      return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
+    };
+    const std::string_view address = text.substr(0, text.find('%'));
+    const std::string_view zone = text.substr(address.size());
+    if (address.find(':') == std::string_view::npos || !all(address, is_ipv6_char)) return false;
+    if (!zone.empty() && !is_backend_name(zone.substr(1))) return false;
+  } else if (text.empty() ||
+             !all(text, [](char c) { return is_alpha(c) || is_digit(c) || c == '.' || c == '-' || c == '_'; })) {
+    return false;
+  }
+  host = text;
+  return true;
+}
+
+}  // namespace
+
+const TextRule kAnyText{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_text};
+const TextRule kName{"a name of lower-case letters, digits, \"_\" and \"-\" that begins with a letter",
+                     "^[a-z][a-z0-9_-]*$", is_name};
+const TextRule kBackendName{"a name of letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit",
+                            "^[A-Za-z0-9][A-Za-z0-9._-]*$", is_backend_name};
+const TextRule kHeaderName{"a header name", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", is_header_name, true};
+const TextRule kHeaderValue{"a header value without control characters and outer spaces",
+                            "^[^\\u0000-\\u0020\\u007f]([^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u0020\\u007f])?$",
+                            is_header_value};
+const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\"",
+                        "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\]):[0-9]+$", is_address};
+const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with nothing behind the port",
+                       "^http://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\])(:[0-9]+)?$",
+                       is_server};
+const TextRule kPath{"a path that begins with \"/\"", "^/[^\\u0000-\\u001f\\u007f]*$", is_path};
+
+std::optional<Address> parse_address(std::string_view text) {
+  Address address;
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos || !parse_host(text.substr(0, colon), address.host) ||
+      !parse_port(text.substr(colon + 1), address.port)) {
+    return std::nullopt;
+  }
+  return address;
+}
+
+std::optional<Address> parse_server(std::string_view text) {
+  constexpr std::string_view kScheme = "http://";
+  if (!text.starts_with(kScheme)) return std::nullopt;
+  text.remove_prefix(kScheme.size());
+  Address address;
+  if (parse_host(text, address.host)) {
+    address.port = 80;
+    return address;
+  }
+  auto with_port = parse_address(text);
+  if (with_port && with_port->port == 0) return std::nullopt;
+  return with_port;
+}
+
+std::string lower_case(std::string_view text) {
+  std::string result(text);
+  for (char& c : result) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
+  return result;
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,194 @@
+// Tables of mistakes in a configuration: the exact message and place of each.
+#include "tests/gateway/config_fixture.hpp"
+
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sluice::gateway {
+namespace {
+
+using ::testing::ElementsAre;
+
+struct Mistake {
+  std::string text;
+  std::string problem;
+};
+class ConfigMistake : public testing::TestWithParam<Mistake> {};
+
+TEST_P(ConfigMistake, IsReportedWithItsPlace) {
+  EXPECT_THAT(problems(GetParam().text), ElementsAre(GetParam().problem));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfTheText, ConfigMistake,
+    testing::Values(Mistake{"", "f:1:1: the file is empty, expected a JSON object"},
+                    Mistake{" // nothing\n", "f:2:1: the file is empty, expected a JSON object"},
+                    Mistake{"[]", "f:1:1: must be an object, got a list"},
+                    Mistake{"\x7f"
+                            "ELF",
+                            "f:1:1: expected a value, found byte 0x7F"},
+                    Mistake{"{\n \"a\xFF\": 1 }", "f:2:4: the file is not UTF-8: found byte 0xFF"},
+                    Mistake{"{ \"a\": \"\xC0\xAF\" }", "f:1:9: the file is not UTF-8: found byte 0xC0"},
+                    Mistake{"{ \"\xC3\xA9\": x }", "f:1:8: /\xC3\xA9: expected a value, found \"x\""},
+                    Mistake{"\xEF\xBB\xBF{ 1 }", "f:1:3: expected a key in quotes, found \"1\""},
+                    Mistake{"{ \"a\": 1, }", "f:1:11: expected a key in quotes, found \"}\""},
+                    Mistake{"{ \"a\" 1 }", "f:1:7: expected \":\" after the key \"a\", found \"1\""},
+                    Mistake{"{ \"a\": [1 2] }", "f:1:11: /a: expected \",\" or \"]\", found \"2\""},
+                    Mistake{"{ \"a\": 01 }", "f:1:8: /a: expected a value, found \"01\""},
+                    Mistake{"{ \"a\": \"x }", "f:1:8: /a: the string has no closing quote on its line"},
+                    Mistake{"{ \"a\": \"\\q\" }", "f:1:8: /a: the string has an invalid escape or a control character"},
+                    Mistake{"{ \"a\": 1 ", "f:1:10: expected \",\" or \"}\", found the end of the file"},
+                    Mistake{"{ /* a /* b ", "f:1:3: the comment has no end"},
+                    Mistake{"{} {}", "f:1:4: expected the end of the file, found \"{\""}));
+
+INSTANTIATE_TEST_SUITE_P(
+    OfAValue, ConfigMistake,
+    testing::Values(
+        Mistake{with("\"timeot\": 1"),
+                "f:5:58: /endpoints/0/calls/0/timeot: unknown key \"timeot\"; did you mean \"timeout\"?"},
+        Mistake{with("", "", "\"deadline_header\": { \"x\": 1 },"),
+                "f:2:22: /deadline_header/x: unknown key \"x\", expected \"accept\" or \"send\""},
+        Mistake{with("\"timeout\": \"1s\", \"timeout\": \"2s\""),
+                "f:5:75: /endpoints/0/calls/0/timeout: the key \"timeout\" is there twice"},
+        Mistake{
+            with("\"timeout\": 250"),
+            "f:5:69: /endpoints/0/calls/0/timeout: must be a duration such as \"250ms\", \"1.5s\" or \"10m\", got 250"},
+        Mistake{with("\"required\": \"yes\""),
+                "f:5:70: /endpoints/0/calls/0/required: must be true or false, got \"yes\""},
+        Mistake{with("\"required\": null"), "f:5:70: /endpoints/0/calls/0/required: must be true or false, got null"},
+        Mistake{with("\"accept\": [200, 99]"),
+                "f:5:74: /endpoints/0/calls/0/accept/1: must be a status between 200 and 599 or a class such as "
+                "\"5xx\", got 99"},
+        Mistake{with("\"accept\": []"), "f:5:68: /endpoints/0/calls/0/accept: must not be empty"},
+        Mistake{with("\"method\": \"get\""),
+                "f:5:68: /endpoints/0/calls/0/method: must be \"GET\", \"POST\", \"PUT\", \"PATCH\" or \"DELETE\", got "
+                "\"get\""},
+        Mistake{with("\"headers\": { \"a b\": \"1\" }"),
+                "f:5:71: /endpoints/0/calls/0/headers/a b: the key must be a header name, got \"a b\""},
+        Mistake{with("\"headers\": { \"a\": \"x\\r\\ny\" }"),
+                "f:5:76: /endpoints/0/calls/0/headers/a: must be a header value without control characters and outer "
+                "spaces, got \"x??y\""},
+        Mistake{with("", "\"deadline\": \"0s\", "),
+                "f:4:34: /endpoints/0/deadline: must be between 1ms and 10m, got \"0s\""},
+        Mistake{with("", "", "\"cache_size\": \"64MB\","),
+                "f:2:15: /cache_size: must be a size such as \"64KiB\" or a number of bytes, got \"64MB\""},
+        Mistake{with("", "", "\"cache_size\": -1,"), "f:2:15: /cache_size: must be between 0B and 1024GiB, got -1"},
+        Mistake{with("", "", "\"threads\": 1.5,"), "f:2:12: /threads: must be an integer between 0 and 1024, got 1.5"},
+        Mistake{with("", "", "\"threads\": 99999999999999999999,"),
+                "f:2:12: /threads: must be an integer between 0 and 1024, got 99999999999999999999"},
+        Mistake{with("", "", "\"listen\": \":::80\","),
+                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", got \":::80\""},
+        Mistake{with("", "", "\"listen\": \"a:80000\","),
+                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", got \"a:80000\""},
+        Mistake{with("", "", "\"admin\": \"${NONE}:1\","),
+                "f:2:10: /admin: the environment variable \"NONE\" is not set; ${NONE:-default} gives it a default"},
+        Mistake{with("", "", "\"admin\": \"${a b}\","),
+                "f:2:10: /admin: must have ${NAME}, ${NAME:-default} or ${file:PATH}, got \"${a b}\""},
+        Mistake{with("", "", "\"admin\": \"${HOST\","), "f:2:10: /admin: has a \"${\" without its \"}\""},
+        Mistake{with("", "", "\"admin\": \"${file:/none}\","),
+                "f:2:10: /admin: the file \"/none\" of ${file:...}: No such file or directory"},
+        Mistake{
+            R"({ "version": 2, "backends": { "b": { "servers": ["http://h"] } }, "endpoints": [{ "path": "/", "calls": [{ "name": "c", "backend": "b", "path": "/" }] }] })",
+            "f:1:14: /version: must be 1, got 2"}));
+
+Mistake server(const std::string& url, const std::string& expected) {
+  return {R"({ "version": 1, "endpoints": [{ "path": "/", "calls": [{ "name": "c", "backend": "b", "path": "/" }] }],)"
+          "\n"
+          R"("backends": { "b": { "servers": [")" +
+              url + "\"] } } }",
+          "f:2:34: /backends/b/servers/0: must be " + expected + ", got \"" + url + "\""};
+}
+const std::string kServerExpected = "a server such as \"http://10.0.0.1:8080\", with nothing behind the port";
+
+INSTANTIATE_TEST_SUITE_P(
+    OfAServer, ConfigMistake,
+    testing::Values(server("https://h:443", "an \"http://\" server, as TLS to backends is not there yet"),
+                    server("http://h:1/", kServerExpected), server("http://u@h:1", kServerExpected),
+                    server("http://h:0", kServerExpected), server("http://::1:80", kServerExpected),
+                    server("http://[::1]80", kServerExpected), server("h:80", kServerExpected),
+                    server("http://", kServerExpected)));
+
+INSTANTIATE_TEST_SUITE_P(
+    BetweenValues, ConfigMistake,
+    testing::Values(
+        Mistake{with("", "", "\"listen\": [\"h:1\", \"h:1\"],"), "f:2:19: /listen/1: the address is there twice"},
+        Mistake{with("", "", "\"listen\": \"h:1\", \"admin\": \"h:1\","),
+                "f:2:27: /admin: the address is in \"listen\" too"},
+        Mistake{with("", "", "\"headers\": { \"Sluice-Calls\": \"sluice-result\" },"),
+                "f:2:30: /headers/Sluice-Calls: two headers have the name \"sluice-result\""},
+        Mistake{with("\"headers\": { \"Host\": \"x\" }"),
+                "f:5:79: /endpoints/0/calls/0/headers/Host: \"Host\" is a header that the gateway makes itself; "
+                "\"host_header\" of the backend sets it"},
+        Mistake{with("\"forward\": { \"headers\": [\"Connection\"] }"),
+                "f:5:82: /endpoints/0/calls/0/forward/headers: \"connection\" belongs to the client's connection and "
+                "is never forwarded"},
+        Mistake{
+            with("\"headers\": { \"A\": \"{ix}\" }"),
+            "f:5:76: /endpoints/0/calls/0/headers/A: refers to \"{ix}\", expected {id}, {query.NAME} or {header.NAME}"},
+        Mistake{with("", "\"stagger\": \"1ms\", "), "f:4:33: /endpoints/0/stagger: needs the strategy \"first\""},
+        Mistake{with("} , { \"name\": \"b\", \"backend\": \"usres\", \"path\": \"/\""),
+                "f:5:86: /endpoints/0/calls/1/backend: unknown backend \"usres\"; did you mean \"users\"?"},
+        Mistake{with("} , { \"name\": \"user\", \"backend\": \"users\", \"path\": \"/\""),
+                "f:5:70: /endpoints/0/calls/1/name: another call of the endpoint has the name \"user\""},
+        Mistake{with("} , { \"name\": \"id\", \"backend\": \"users\", \"path\": \"/\""),
+                "f:5:70: /endpoints/0/calls/1/name: \"id\" is a path parameter of the endpoint"},
+        Mistake{with("} , { \"name\": \"query\", \"backend\": \"users\", \"path\": \"/\""),
+                "f:5:70: /endpoints/0/calls/1/name: \"query\" has a meaning of its own in templates"},
+        Mistake{with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/{user.x}\""),
+                "f:5:103: /endpoints/0/calls/1/path: refers to \"{user.x}\": references to other calls are not "
+                "supported yet"},
+        Mistake{
+            with("} ] }, { \"path\": \"/u/{x}\", \"name\": \"n\", \"calls\": [ { \"name\": \"b\", \"backend\": "
+                 "\"users\", \"path\": \"/\""),
+            "f:5:73: /endpoints/1/path: matches the same \"GET\" or \"HEAD\" requests as /endpoints/0, \"/u/{id}\""},
+        Mistake{with("} ] }, { \"path\": \"/u/{id}\", \"methods\": [\"PUT\"], \"calls\": [ { \"name\": \"b\", "
+                     "\"backend\": \"users\", \"path\": \"/\""),
+                "f:5:73: /endpoints/1/path: the name \"/u/{id}\" is that of /endpoints/0 too"},
+        Mistake{
+            with(
+                "} ] }, { \"path\": \"/u//\", \"calls\": [ { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\""),
+            "f:5:73: /endpoints/1/path: has an empty segment"}));
+
+const std::string kAnotherClient =
+    ": name it in \"vary\", or one client is served what another was sent; or in \"vary_except\" if it cannot change "
+    "the answer";
+
+INSTANTIATE_TEST_SUITE_P(
+    OfACacheThatMixesClients, ConfigMistake,
+    testing::Values(
+        Mistake{with("\"cache\": {}, \"forward\": { \"headers\": [\"Accept\"] }"),
+                "f:5:67: /endpoints/0/calls/0/cache: the call sends the client header \"accept\" (forwarded)" +
+                    kAnotherClient},
+        Mistake{with("\"cache\": {}, \"headers\": { \"X-T\": \"{header.X-Tenant}\" }"),
+                "f:5:67: /endpoints/0/calls/0/cache: the call sends the client header \"x-tenant\" (in \"X-T\")" +
+                    kAnotherClient},
+        Mistake{with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/?t={header.t}\", \"cache\": { "
+                     "\"vary\": [\"u\"] }"),
+                "f:5:130: /endpoints/0/calls/1/cache: the call sends the client header \"t\" (in its path)" +
+                    kAnotherClient},
+        Mistake{with("\"cache\": {}, \"forward\": { \"headers\": [\"*\"] }"),
+                "f:5:67: /endpoints/0/calls/0/cache: the call forwards all client headers: list those it needs in "
+                "\"forward\", and name them in \"vary\""},
+        Mistake{with("\"cache\": { \"vary\": [\"*\"] }"),
+                "f:5:77: /endpoints/0/calls/0/cache/vary: must list names, got \"*\""}));
+
+INSTANTIATE_TEST_SUITE_P(
+    ThatIsAWarning, ConfigMistake,
+    testing::Values(
+        Mistake{with("\"timeout\": \"3s\""),
+                "f:5:69: /endpoints/0/calls/0/timeout: warning: is longer than the endpoint's deadline of 2s"},
+        Mistake{with("\"pass_status\": [404]"),
+                "f:5:73: /endpoints/0/calls/0/pass_status: warning: has no effect: the call is not required"},
+        Mistake{with("\"method\": \"POST\", \"cache\": {}"),
+                "f:5:85: /endpoints/0/calls/0/cache: warning: has no effect: only GET calls are stored"},
+        Mistake{with("\"required\": true", "\"strategy\": \"first\", "),
+                "f:5:70: /endpoints/0/calls/0/required: warning: has no effect with the strategy \"first\""},
+        Mistake{with("\"fallback\": 1 }, { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\", \"fallback\": 2",
+                     "\"strategy\": \"first\", "),
+                "f:5:135: /endpoints/0/calls/1/fallback: warning: is never used: when all calls have failed, the "
+                "fallback of \"user\" is the reply"}));
+
+}  // namespace
+}  // namespace sluice::gateway

@@ -1,0 +1,226 @@
+// Reading configurations: values, defaults and substitutions, and how problems are reported.
+#include "gateway/config_reader.hpp"
+
+#include "tests/gateway/config_fixture.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace sluice::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::ElementsAre;
+
+Config good(const std::string& text) {
+  Checked checked = parse_config(text, "f", environment);
+  for (const Problem& problem : checked.problems) ADD_FAILURE() << format(problem);
+  return checked.config.value_or(Config());
+}
+
+TEST(ConfigReader, FillsInTheDefaults) {
+  const Config config = good(with(""));
+  EXPECT_THAT(config.listen, ElementsAre(Address{"0.0.0.0", 8080}));
+  EXPECT_EQ(config.admin, std::nullopt);
+  EXPECT_EQ(config.limits.max_connections, 10'000U);
+  EXPECT_EQ(config.deadline_header.send, "X-Request-Timeout-Ms");
+  ASSERT_EQ(config.backends.size(), 1U);
+  EXPECT_EQ(config.backends[0].name, "users");
+  EXPECT_THAT(config.backends[0].servers, ElementsAre(Address{"h", 1}));
+  EXPECT_EQ(config.backends[0].connect_timeout, 1s);
+  ASSERT_EQ(config.endpoints.size(), 1U);
+  EXPECT_EQ(config.endpoints[0].name, "/u/{id}");
+  EXPECT_EQ(config.endpoints[0].deadline, 2s);
+  ASSERT_EQ(config.endpoints[0].calls.size(), 1U);
+  const CallConfig& call = config.endpoints[0].calls[0];
+  EXPECT_EQ(call.backend, 0U);
+  EXPECT_EQ(call.accept.count(), 100U);
+  EXPECT_TRUE(call.pass_status[404]);
+  EXPECT_EQ(call.cache.has_value(), false);
+}
+
+TEST(ConfigReader, ReadsEveryKindOfValue) {
+  const Config config = good(R"({
+    "version": 1, "listen": ["[::]:80", "127.0.0.1:0"], "admin": "localhost:9901", "threads": 3, "cache_size": 1000,
+    "drain_delay": "1s", "drain_timeout": "2s", "access_log": "off", "limits": { "max_header": "8KiB" },
+    "deadline_header": { "accept": null, "send": "X-Left" }, "headers": { "Sluice-Calls": null, "X-Request-Id": "X-Id" },
+    "backends": {
+      "_off": 1,
+      "a": { "servers": ["http://[::1]:81", "http://h"], "headers": { "X-Key": "k{1}" }, "host_header": "a.example",
+             "balance": "round_robin", "timeout": "1s", "max_response": "1MiB" },
+      "b": { "servers": ["http://b:1"] }
+    },
+    "endpoints": [{ "path": "/{id}", "name": "e", "methods": ["GET", "POST"], "strategy": "first", "stagger": "5ms",
+      "max_body": 7, "calls": [{ "name": "c", "backend": "b", "path": "/", "method": "GET", "headers": { "A": "{id}" },
+        "accept": [200, "3xx"], "forward": { "headers": ["Accept"], "query": ["*"], "body": false },
+        "cache": { "ttl": "1s", "stale_after": "80ms", "stale_on": ["timeout", 503], "vary": ["ACCEPT"] }
+      }] }]
+  })");
+  EXPECT_THAT(config.listen, ElementsAre(Address{"::", 80}, Address{"127.0.0.1", 0}));
+  EXPECT_EQ(config.admin, (Address{"localhost", 9901}));
+  EXPECT_EQ(config.threads, 3U);
+  EXPECT_EQ(config.cache_size, 1000U);
+  EXPECT_EQ(config.drain_timeout, 2s);
+  EXPECT_EQ(config.access_log, AccessLog::off);
+  EXPECT_EQ(config.limits.max_header, 8192U);
+  EXPECT_EQ(config.deadline_header.accept, std::nullopt);
+  EXPECT_EQ(config.deadline_header.send, "X-Left");
+  EXPECT_EQ(config.headers.calls, std::nullopt);
+  EXPECT_EQ(config.headers.request_id, "X-Id");
+  EXPECT_EQ(config.headers.result, "Sluice-Result");
+  ASSERT_EQ(config.backends.size(), 2U);
+  const BackendConfig& backend = config.backends[0];
+  EXPECT_THAT(backend.servers, ElementsAre(Address{"::1", 81}, Address{"h", 80}));
+  EXPECT_THAT(backend.headers, ElementsAre(HeaderTemplate{"X-Key", "k{1}"}));
+  EXPECT_EQ(backend.balance, Balance::round_robin);
+  EXPECT_EQ(backend.timeout, 1s);
+  EXPECT_EQ(backend.max_response, std::size_t{1} << 20);
+  const EndpointConfig& endpoint = config.endpoints.at(0);
+  EXPECT_EQ(endpoint.name, "e");
+  EXPECT_EQ(endpoint.strategy, Strategy::first);
+  EXPECT_EQ(endpoint.stagger, 5ms);
+  EXPECT_EQ(endpoint.max_body, 7U);
+  const CallConfig& call = endpoint.calls.at(0);
+  EXPECT_EQ(call.backend, 1U);
+  EXPECT_EQ(call.method, "GET");
+  EXPECT_EQ(call.accept.count(), 101U);
+  EXPECT_EQ(call.forward.headers, (Names{false, {"accept"}}));
+  EXPECT_EQ(call.forward.query, (Names{true, {}}));
+  EXPECT_FALSE(call.forward.body);
+  ASSERT_TRUE(call.cache);
+  EXPECT_EQ(call.cache->stale_after, 80ms);
+  EXPECT_THAT(call.cache->stale_on_reasons, ElementsAre("timeout"));
+  EXPECT_EQ(call.cache->stale_on_statuses, statuses({503}));
+  EXPECT_THAT(call.cache->vary, ElementsAre("accept"));
+}
+
+TEST(ConfigReader, KeepsTheBytesOfAFallback) {
+  EXPECT_EQ(good(with(R"("fallback": { "a" : 1.0e+2, /* why */ "_b": [ "x // y", "\u00e9${HOME}" ] } )"))
+                .endpoints[0]
+                .calls[0]
+                .fallback,
+            R"({"a":1.0e+2,"_b":["x // y","\u00e9${HOME}"]})");
+  EXPECT_EQ(good(with(R"("fallback": null)")).endpoints[0].calls[0].fallback, "null");
+}
+
+TEST(ConfigReader, TakesDefaultsWhereAnObjectHasNoValue) {
+  const Config config = good(with(R"("cache": { "ttl": "1s" }, "headers": { "a": "own" }, "timeout": null)", "",
+                                  R"("limits": { "max_body": 5 }, "defaults": {
+      "endpoint": { "deadline": "3s" }, "backend": { "connect_timeout": "7ms" },
+      "call": { "cache": { "stale_if_error": "1h" }, "timeout": "1s", "headers": { "A": "1", "B": "2" } } },)"));
+  const EndpointConfig& endpoint = config.endpoints.at(0);
+  EXPECT_EQ(endpoint.deadline, 3s);
+  EXPECT_EQ(endpoint.max_body, 5U);
+  EXPECT_EQ(config.backends[0].connect_timeout, 7ms);
+  const CallConfig& call = endpoint.calls.at(0);
+  EXPECT_EQ(call.timeout, std::nullopt);
+  EXPECT_THAT(call.headers, ElementsAre(HeaderTemplate{"B", "2"}, HeaderTemplate{"a", "own"}));
+  ASSERT_TRUE(call.cache);
+  EXPECT_EQ(call.cache->ttl, 1s);
+  EXPECT_EQ(call.cache->stale_if_error, 1h);
+}
+
+TEST(ConfigReader, PutsTheEnvironmentAndFilesIntoStrings) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / ("config_reader_test." + std::to_string(getpid()));
+  std::filesystem::create_directories(folder);
+  std::ofstream(folder / "key") << "s3cret\n";
+  const auto text =
+      R"({ "version": 1, "listen": "${HOST}:${PORT:-8081}", "backends": { "a": { "servers": ["http://${EMPTY:-h}:1"],
+    "headers": { "Authorization": "Bearer ${file:key}" } } }, "endpoints": [{ "path": "/", "calls": [
+    { "name": "c", "backend": "a", "path": "/" }] }] })";
+  const Checked checked = parse_config(text, (folder / "sluice.json").string(), environment);
+  ASSERT_TRUE(checked.config) << format(checked.problems.at(0));
+  EXPECT_THAT(checked.config->listen, ElementsAre(Address{"10.0.0.7", 8081}));
+  EXPECT_THAT(checked.config->backends[0].servers, ElementsAre(Address{"h", 1}));
+  EXPECT_EQ(checked.config->backends[0].headers.at(0).value, "Bearer s3cret");
+
+  const auto bad = R"({ "version": 1, "listen": "${file:key}", "backends": {}, "endpoints": [] })";
+  const Checked refused = parse_config(bad, (folder / "sluice.json").string(), environment);
+  EXPECT_EQ(format(refused.problems.at(0)).find("s3cret"), std::string::npos) << "a message must not show a secret";
+  std::filesystem::remove_all(folder);
+}
+
+TEST(ConfigReader, AcceptsACacheThatVariesByEveryHeaderItSends) {
+  good(with(
+      R"("cache": { "vary": ["Accept"], "vary_except": ["X-Trace"] }, "forward": { "headers": ["accept", "x-trace"] })"));
+  good(with(R"("cache": { "vary_except": ["*"] }, "forward": { "headers": ["*"] })"));
+}
+
+TEST(ConfigReader, GivesAConfigurationWithWarningsAndNoneWithErrors) {
+  EXPECT_TRUE(parse_config(with("\"timeout\": \"3s\""), "f", environment).config);
+  EXPECT_FALSE(parse_config(with("\"timeout\": \"x\""), "f", environment).config);
+}
+
+TEST(ConfigReader, ReportsAllProblemsInTheOrderOfTheFile) {
+  EXPECT_THAT(
+      problems("{ \"version\": \"1\",\n\"listen\": 1,\n\"endpoints\": [ 1, { \"calls\": [ { \"name\": \"B\" } ] } "
+               "],\n\"bakends\": {} }"),
+      ElementsAre("f:1:1: the key \"backends\" is missing", "f:1:14: /version: must be 1, got \"1\"",
+                  "f:2:11: /listen: must be a string or a list, got 1",
+                  "f:3:16: /endpoints/0: must be an object, got 1", "f:3:19: /endpoints/1: the key \"path\" is missing",
+                  "f:3:32: /endpoints/1/calls/0: the key \"backend\" is missing",
+                  "f:3:32: /endpoints/1/calls/0: the key \"path\" is missing",
+                  "f:3:42: /endpoints/1/calls/0/name: must be a name of lower-case letters, digits, \"_\" and \"-\" "
+                  "that begins with a letter, got \"B\"",
+                  "f:4:1: /bakends: unknown key \"bakends\"; did you mean \"backends\"?"));
+}
+
+TEST(ConfigReader, WritesProblemsAsJsonToo) {
+  const auto checked = parse_config("{ \"a\\n\": 1,", "f", environment);
+  EXPECT_EQ(format_json(checked.problems), R"([
+  {
+    "severity": "error",
+    "file": "f",
+    "line": 1,
+    "column": 12,
+    "pointer": "",
+    "message": "expected a key in quotes, found the end of the file"
+  }
+]
+)");
+}
+
+TEST(ConfigReader, SurvivesDeepNestingAndCutText) {
+  EXPECT_THAT(problems(std::string(100'000, '[')), ElementsAre(testing::EndsWith("values nest more than 64 deep")));
+  const std::string whole = with(R"("fallback": { "a": [1, "\u00e9"] /* x */ }, "cache": { "vary": ["a"] })");
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    EXPECT_FALSE(problems(std::string_view(whole).substr(0, size)).empty()) << size;
+    std::string changed = whole;
+    changed[size] = static_cast<char>(size * 37);
+    (void)problems(changed);
+  }
+}
+
+TEST(ConfigReader, SaysWhyAFileCannotBeRead) {
+  const auto first = [](const char* path) { return format(read_config(path).problems.at(0)); };
+  EXPECT_EQ(first("/none.json"), "/none.json:1:1: cannot read the configuration: No such file or directory");
+  EXPECT_EQ(first("/"), "/:1:1: cannot read the configuration: is a directory");
+}
+
+TEST(ConfigReader, AcceptsTheExample) {
+  const Checked checked = read_config(SLUICE_SOURCE_DIR "/examples/profile.json");
+  for (const Problem& problem : checked.problems) ADD_FAILURE() << format(problem);
+  ASSERT_TRUE(checked.config);
+  EXPECT_EQ(checked.config->backends.size(), 3U);
+  ASSERT_EQ(checked.config->endpoints.size(), 2U);
+  EXPECT_EQ(checked.config->endpoints[0].calls[2].fallback, "[]");
+  EXPECT_EQ(checked.config->endpoints[1].strategy, Strategy::first);
+}
+
+TEST(ConfigReader, AcceptsTheImagesConfiguration) {
+  const Checked checked = read_config(SLUICE_SOURCE_DIR "/docker/sluice.json");
+  for (const Problem& problem : checked.problems) ADD_FAILURE() << format(problem);
+  ASSERT_TRUE(checked.config);
+  EXPECT_EQ(checked.config->admin, (Address{"0.0.0.0", 9901}));
+}
+
+}  // namespace
+}  // namespace sluice::gateway
