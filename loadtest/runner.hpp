@@ -1,0 +1,99 @@
+// The load generator's engine: one thread, one epoll, many connections.
+#pragma once
+
+#include "loadtest/reply_reader.hpp"
+#include "loadtest/report.hpp"
+#include "loadtest/scenario.hpp"
+#include "loadtest/socket.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+namespace sluice::loadtest {
+
+/// Runs one scenario, once. All connections are opened first, then the clock starts.
+///
+/// Closed loop: each connection sends as soon as it has its reply. Open loop: request i is meant to be sent at i /
+/// rate; it goes out on the connection that has been idle longest, or later, when one gets free, and its latency counts
+/// from when it was meant to be sent: a stalled server is charged for every request that it delayed. Ends when what was
+/// to be sent has been answered, or has timed out: at most `timeout` after the duration, twice that in
+/// an open loop, which goes on sending what is overdue.
+class Runner {
+ public:
+  explicit Runner(const Scenario& scenario);
+
+  /// Stops sending when `*interrupted` turns non-zero.
+  /// Errors: std::system_error when not one connection could be opened.
+  [[nodiscard]] Report run(const volatile std::sig_atomic_t& interrupted);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using TimePoint = Clock::time_point;
+
+  struct Connection {
+    enum class State { closed, connecting, idle, busy };
+    Fd fd;
+    State state = State::closed;
+    bool in_idle_queue = false;
+    std::uint64_t serial = 0;  // of the request it carries, or carried last
+    TimePoint intended;        // when that should have been sent
+    std::size_t written = 0;   // bytes of it
+    ReplyReader reader;
+  };
+  struct InFlight {
+    Connection* connection;
+    std::uint64_t serial;
+    TimePoint sent;
+  };
+  struct Reopening {
+    Connection* connection;
+    TimePoint when;
+  };
+
+  void open(Connection& connection);
+  void open_all();
+  /// Closes now and opens again at `when`, never while events of this turn may still name the connection.
+  void reopen(Connection& connection, TimePoint when);
+  void turn_idle(Connection& connection);
+
+  void wait(TimePoint until);
+  void on_event(Connection& connection, std::uint32_t events);
+  void on_connected(Connection& connection);
+  void on_idle_input(Connection& connection);
+  void write_request(Connection& connection);
+  void read_reply(Connection& connection, bool ending);
+  void finish(Connection& connection, TimePoint now);
+  void fail(Connection& connection, Kind kind, std::string_view problem);
+  void check(const ReplyReader& reply);
+
+  [[nodiscard]] TimePoint intended_time(std::uint64_t index) const;
+  /// Whether one more request is to be sent now, a free connection provided.
+  [[nodiscard]] bool is_due(TimePoint now) const;
+  void send_due(TimePoint now);
+  void send(Connection& connection, TimePoint intended, TimePoint now);
+  void expire(TimePoint now);
+  [[nodiscard]] TimePoint next_wake(TimePoint now) const;
+
+  const Scenario& scenario_;
+  const bool is_open_loop_;
+  Report report_;
+  Fd epoll_ = make_epoll();
+  std::vector<Connection> connections_;
+  std::deque<Connection*> idle_;    // longest idle first; those that are not idle any more are passed over
+  std::deque<InFlight> in_flight_;  // in the order sent, so the first is the first to time out
+  std::deque<Reopening> reopening_;
+  std::size_t connecting_ = 0, busy_ = 0;
+  bool has_started_ = false;
+  int connect_error_ = 0;  // the last
+  TimePoint start_, stop_, last_reply_;
+  std::uint64_t planned_ = 0;  // requests to send at most
+  std::unique_ptr<char[]> buffer_;
+};
+
+}  // namespace sluice::loadtest

@@ -1,0 +1,197 @@
+// The load generator before servers that answer, lie and hang up, on loopback.
+#include "loadtest/runner.hpp"
+
+#include "loadtest/head.hpp"
+#include "loadtest/socket.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <poll.h>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace sluice::loadtest {
+namespace {
+
+/// Answers each request on each connection with the same bytes, from a thread of its own; hangs up after `uses` of one.
+class FixedServer {
+ public:
+  explicit FixedServer(std::string reply, int uses = 1'000'000) : reply_(std::move(reply)), uses_(uses) {}
+  ~FixedServer() {
+    stop_ = true;
+    thread_.join();
+  }
+
+  [[nodiscard]] Address address() const { return Address::local(listener_.get()); }
+
+ private:
+  struct Peer {
+    Fd fd;
+    std::string input;
+    int uses = 0;
+  };
+
+  void run() {
+    std::vector<Peer> peers;
+    while (!stop_) {
+      std::vector<pollfd> waits{{listener_.get(), POLLIN, 0}};
+      for (const Peer& peer : peers) waits.push_back({peer.fd.get(), POLLIN, 0});
+      poll(waits.data(), waits.size(), 10);
+      for (std::size_t i = peers.size(); i > 0; --i)
+        if (waits[i].revents != 0 && !serve(peers[i - 1])) peers.erase(peers.begin() + static_cast<long>(i) - 1);
+      if (waits[0].revents != 0)
+        if (Fd fd = accept_from(listener_); fd.is_open()) peers.push_back({std::move(fd), "", 0});
+    }
+  }
+
+  bool serve(Peer& peer) {
+    char buffer[4096];
+    const ssize_t got = recv(peer.fd.get(), buffer, sizeof buffer, 0);
+    if (got <= 0) return false;
+    peer.input.append(buffer, static_cast<std::size_t>(got));
+    while (const std::size_t size = scan_head(peer.input).size) {
+      peer.input.erase(0, size);
+      send(peer.fd.get(), reply_.data(), reply_.size(), MSG_NOSIGNAL);
+      if (++peer.uses == uses_) return false;
+    }
+    return true;
+  }
+
+  const std::string reply_;
+  const int uses_;
+  const Fd listener_ = listen_on(Address("127.0.0.1:0"));
+  std::atomic<bool> stop_ = false;
+  std::thread thread_{[this] { run(); }};
+};
+
+constexpr std::string_view kReply =
+    "HTTP/1.1 200 OK\r\nSluice-Result: partial\r\nSluice-Calls: user=fresh;ms=1, recs=missing;ms=2\r\n"
+    "Content-Length: 5\r\n\r\nhello";
+
+Scenario scenario_for(const FixedServer& server) {
+  Scenario scenario;
+  scenario.target = server.address();
+  scenario.request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  scenario.connections = 3;
+  scenario.max_requests = 50;
+  return scenario;
+}
+
+Report run(const Scenario& scenario) {
+  static volatile std::sig_atomic_t interrupted = 0;
+  return Runner(scenario).run(interrupted);
+}
+
+std::uint64_t errors(const Report& report, Kind kind) {
+  return report.errors[static_cast<std::size_t>(kind)];
+}
+
+TEST(Runner, SendsExactlyTheRequestsAskedForAndCountsTheRepliesByTheirHeaders) {
+  const FixedServer server{std::string(kReply)};
+  const Report report = run(scenario_for(server));
+  EXPECT_EQ(report.sent, 50u);
+  EXPECT_EQ(report.good, 50u);
+  EXPECT_EQ(report.error_count(), 0u);
+  EXPECT_EQ(report.latency.count(), 50u);
+  EXPECT_EQ(report.body_bytes, 250u);
+  EXPECT_EQ(report.statuses.counts().at("200"), 50u);
+  EXPECT_EQ(report.results.counts().at("partial"), 50u);
+  EXPECT_EQ(report.calls.counts().at("recs=missing"), 50u);
+}
+
+TEST(Runner, SendsAtTheRateInAnOpenLoop) {
+  const FixedServer server{std::string(kReply)};
+  Scenario scenario = scenario_for(server);
+  scenario.rate = 1000;
+  const Report report = run(scenario);
+  EXPECT_EQ(report.good, 50u);
+  EXPECT_GE(report.elapsed, std::chrono::milliseconds(49));  // the last one is meant for then
+  EXPECT_EQ(report.lag.count(), 50u);
+}
+
+TEST(Runner, ChargesAStalledServerForEveryRequestOfAnOpenLoopThatItDelayed) {
+  const FixedServer silent("");
+  Scenario scenario = scenario_for(silent);
+  scenario.rate = 1000;
+  scenario.connections = 1;
+  scenario.duration = std::chrono::milliseconds(50);
+  scenario.timeout = std::chrono::milliseconds(30);
+  const Report report = run(scenario);
+  EXPECT_EQ(report.replies, 0u);
+  EXPECT_EQ(errors(report, Kind::timeout), report.sent);
+  EXPECT_EQ(errors(report, Kind::timeout) + errors(report, Kind::unsent), 50u);
+  EXPECT_GT(errors(report, Kind::unsent), 0u);
+}
+
+TEST(Runner, ChecksWhatIsExpectedOfAReply) {
+  const FixedServer server{std::string(kReply)};
+  const auto kind_of_error = [&](auto change) {
+    Scenario scenario = scenario_for(server);
+    change(scenario.expect);
+    const Report report = run(scenario);
+    for (std::size_t i = 0; i < report.errors.size(); ++i)
+      if (report.errors[i] == 50) return kKindNames[i];
+    return report.good == 50 ? std::string_view("good") : std::string_view("mixed");
+  };
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.status = 503; }), "status");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.status = 0; }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.result = "complete"; }), "result");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.result = "partial"; }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"recs", {"stale", "fallback"}}}; }), "call");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"recs", {"stale", "missing"}}}; }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"absent", {"fresh"}}}; }), "call");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {"bye"}; }), "text");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {"ell", "h"}; }), "good");
+}
+
+TEST(Runner, CountsRepliesThatBreakOff) {
+  const FixedServer server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 1);
+  const Report report = run(scenario_for(server));
+  EXPECT_EQ(report.replies, 0u);
+  EXPECT_EQ(errors(report, Kind::closed), 50u);
+}
+
+TEST(Runner, CountsBytesBeyondTheReply) {
+  const FixedServer server(std::string(kReply) + "more");
+  const Report report = run(scenario_for(server));
+  EXPECT_EQ(report.good, 0u);
+  EXPECT_EQ(errors(report, Kind::malformed), 50u);
+}
+
+TEST(Runner, OpensANewConnectionWhereTheServerEndsOne) {
+  const FixedServer server("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 1);
+  const Report report = run(scenario_for(server));
+  EXPECT_EQ(report.good, 50u);
+  EXPECT_EQ(report.error_count(), 0u);
+  EXPECT_GE(report.reconnects, 47u);
+}
+
+TEST(Runner, SaysWhenNobodyListens) {
+  const Fd nobody(socket(AF_INET, SOCK_STREAM, 0));  // bound, so that nobody else gets the port, but not listening
+  const Address any_port("127.0.0.1:0");
+  ASSERT_EQ(bind(nobody.get(), any_port.data(), any_port.size()), 0);
+  Scenario scenario;
+  scenario.target = Address::local(nobody.get());
+  EXPECT_THROW(static_cast<void>(run(scenario)), std::system_error);
+}
+
+TEST(Address, KnowsLoopback) {
+  EXPECT_TRUE(Address("127.0.0.1:80").is_loopback());
+  EXPECT_TRUE(Address("127.9.9.9:80").is_loopback());
+  EXPECT_TRUE(Address("[::1]:80").is_loopback());
+  EXPECT_TRUE(Address("[::ffff:127.0.0.1]:80").is_loopback());
+  EXPECT_FALSE(Address("10.0.0.1:80").is_loopback());
+  EXPECT_FALSE(Address("0.0.0.0:80").is_loopback());
+  EXPECT_FALSE(Address("[::ffff:10.0.0.1]:80").is_loopback());
+  EXPECT_THROW(Address("127.0.0.1"), std::invalid_argument);
+}
+
+}  // namespace
+}  // namespace sluice::loadtest
