@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Commands, exit codes, signals and reload of `sluice`, and of `sluice-backend`, as real processes."""
+
+import http.client
+import json
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BIN = pathlib.Path(sys.argv.pop(1))
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([str(BIN / arguments[0]), *arguments[1:]], capture_output=True, text=True, timeout=60)
+
+
+class Process:
+    """A program that says in its output where it listens."""
+
+    def __init__(self, *arguments: str, stream: str):
+        self.process = subprocess.Popen(
+            [str(BIN / arguments[0]), *arguments[1:]], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.stream = getattr(self.process, stream)
+
+    def wait_for(self, pattern: str) -> str:
+        for line in self.stream:
+            found = re.search(pattern, line)
+            if found:
+                return found.group(1)
+        raise AssertionError(f"{self.process.args} ended without {pattern!r}")
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=60)
+        return self.process.returncode
+
+
+def get(address: str, target: str, method: str = "GET"):
+    host, port = address.rsplit(":", 1)
+    connection = http.client.HTTPConnection(host, int(port), timeout=30)
+    connection.request(method, target)
+    reply = connection.getresponse()
+    body = reply.read().decode()
+    connection.close()
+    return reply, body
+
+
+def config(backend: str, **endpoint) -> dict:
+    return {
+        "version": 1,
+        "listen": "127.0.0.1:0",
+        "admin": "127.0.0.1:0",
+        "threads": 2,
+        "backends": {"users": {"servers": [f"http://{backend}"]}},
+        "endpoints": [
+            {
+                "path": "/user/{id}",
+                "calls": [{"name": "user", "backend": "users", "path": "/users/{id}"}],
+                **endpoint,
+            }
+        ],
+    }
+
+
+class Commands(unittest.TestCase):
+    def test_help_and_version_succeed(self):
+        for program in ("sluice", "sluice-backend", "sluice-load"):
+            self.assertEqual(run(program, "--help").returncode, 0, program)
+            self.assertRegex(run(program, "--version").stdout, r"\d+\.\d+\.\d+")
+
+    def test_bad_usage_is_2_and_says_what_is_wrong(self):
+        for arguments in (
+            [],
+            ["fly"],
+            ["check"],
+            ["serve", "a", "b"],
+            ["serve", "a", "--threads", "x"],
+            ["serve", "a", "--listen", "x"],
+            ["demo", "--twice"],
+            ["schema", "x"],
+        ):
+            done = run("sluice", *arguments)
+            self.assertEqual(done.returncode, 2, arguments)
+            self.assertEqual(len(done.stderr.splitlines()), 1, arguments)
+
+    def test_check_names_the_place_of_a_mistake(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "bad.json"
+            file.write_text('{\n  "version": 1,\n  "endpionts": []\n}\n')
+            done = run("sluice", "check", str(file))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{file}:3:3: /endpionts: ", done.stderr)
+            self.assertIn('"endpoints"', done.stderr)
+            problems = json.loads(run("sluice", "check", str(file), "--json").stdout)
+            self.assertIn((3, "/endpionts"), [(problem["line"], problem["pointer"]) for problem in problems])
+            self.assertEqual(run("sluice", "serve", str(file)).returncode, 1)
+
+    def test_schema_is_json(self):
+        self.assertIn("$schema", json.loads(run("sluice", "schema").stdout))
+
+
+class Serving(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = pathlib.Path(self.folder.name) / "sluice.json"
+        self.backend = Process("sluice-backend", "--listen", "127.0.0.1:0", stream="stdout")
+        self.addCleanup(self.stop, self.backend)
+        self.users = self.backend.wait_for(r"listening on (\S+)")
+
+    def stop(self, process: Process):
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
+        process.process.stdout.close()
+        process.process.stderr.close()
+
+    def serve(self, settings: dict) -> Process:
+        self.file.write_text(json.dumps(settings))
+        process = Process("sluice", "serve", str(self.file), stream="stderr")
+        self.addCleanup(self.stop, process)
+        self.address = process.wait_for(r"listening on (\S+)")
+        self.admin = process.wait_for(r"admin port on (\S+)")
+        return process
+
+    def test_serves_and_ends_with_0_on_sigterm(self):
+        gateway = self.serve(config(self.users))
+        reply, body = get(self.address, "/user/7")
+        self.assertEqual((reply.status, json.loads(body)["user"]["id"]), (200, 7))
+        self.assertEqual(reply.getheader("Sluice-Result"), "complete")
+        self.assertEqual(get(self.admin, "/readyz")[0].status, 200)
+        self.assertEqual(run("sluice", "healthcheck", f"http://{self.admin}/readyz").returncode, 0)
+        self.assertIn("sluice_requests_total", get(self.admin, "/metrics")[1])
+        self.assertEqual(gateway.end(), 0)
+        self.assertEqual(run("sluice", "healthcheck", f"http://{self.admin}/readyz").returncode, 1)
+
+    def test_a_reload_swaps_the_configuration_and_a_bad_file_changes_nothing(self):
+        gateway = self.serve(config(self.users))
+        self.assertEqual(get(self.address, "/user/7")[0].status, 200)
+        self.file.write_text("{")
+        reply, body = get(self.admin, "/-/reload", "POST")
+        self.assertEqual(reply.status, 422)
+        self.assertIn(f"{self.file}:1:", body)
+        self.assertEqual(get(self.address, "/user/7")[0].status, 200)
+        self.file.write_text(json.dumps(config(self.users, path="/person/{id}")))
+        gateway.process.send_signal(signal.SIGHUP)
+        gateway.wait_for(r"(reload: done)")
+        self.assertEqual(get(self.address, "/person/7")[0].status, 200)
+        self.assertEqual(get(self.address, "/user/7")[0].status, 404)
+        metrics = get(self.admin, "/metrics")[1]
+        self.assertIn('sluice_config_reloads_total{result="success"} 1', metrics)
+        self.assertIn('sluice_config_reloads_total{result="failure"} 1', metrics)
+
+    def test_a_second_gateway_on_the_address_is_an_error(self):
+        self.serve(config(self.users))
+        done = run("sluice", "serve", str(self.file), "--listen", self.address)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(self.address, done.stderr)
+
+    def test_the_access_log_has_a_json_line_for_each_request(self):
+        gateway = self.serve(config(self.users))
+        get(self.address, "/user/7")
+        get(self.address, "/nowhere")
+        gateway.process.send_signal(signal.SIGTERM)
+        out, _ = gateway.process.communicate(timeout=60)
+        lines = [json.loads(line) for line in out.splitlines()]
+        self.assertEqual([line["status"] for line in lines], [200, 404])
+        self.assertEqual(lines[0]["calls"][0]["outcome"], "fresh")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
