@@ -95,8 +95,11 @@ Task<std::vector<int>> sender_on_thread(Channel<int> channel, int id, int count,
 }
 Task<std::vector<int>> receiver_on_thread(Channel<int> channel) {
   std::vector<int> received;
-  while (const auto value = co_await channel.receive({})) received.push_back(*value);
-  co_return received;
+  for (;;) {
+    const auto value = co_await channel.receive({});
+    if (!value) co_return received;
+    received.push_back(*value);
+  }
 }
 
 TEST(ChannelThreads, EveryValueArrivesOnceAndInTheOrderOfItsSender) {

@@ -257,8 +257,11 @@ TEST(Channel, DestroysWhatIsLeftInTheBuffer) {
 
 Task<int> sum_until_closed(Channel<int> channel) {
   int sum = 0;
-  while (const auto value = co_await channel.receive({})) sum += *value;
-  co_return sum;
+  for (;;) {
+    const auto value = co_await channel.receive({});
+    if (!value) co_return sum;
+    sum += *value;
+  }
 }
 Task<> send_range(Channel<int> channel, int from, int to) {
   for (int i = from; i < to; ++i) (void)co_await channel.send({}, i);

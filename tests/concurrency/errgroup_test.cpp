@@ -254,7 +254,9 @@ Task<Result<int>> number_after(Context ctx, Duration duration, int number) {
 }
 Task<std::vector<std::size_t>> collect_all(Collect<int>& calls, Context ctx) {
   std::vector<std::size_t> order;
-  while (const auto outcome = co_await calls.next(ctx)) {
+  for (;;) {
+    const auto outcome = co_await calls.next(ctx);
+    if (!outcome) break;
     order.push_back(outcome->index);
     EXPECT_EQ(outcome->result.has_error(), outcome->index == 1);
   }

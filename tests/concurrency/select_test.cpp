@@ -222,7 +222,9 @@ TEST(Select, ABlockedSelectServesItsChannelsInTurnWithoutStarvation) {
   Channel<int> a(0);
   Channel<int> b(0);
   auto feed = [](Channel<int> channel, Context ctx) -> Task<> {
-    while ((co_await channel.send(ctx, 1)).has_value()) {
+    for (;;) {
+      const auto sent = co_await channel.send(ctx, 1);
+      if (sent.has_error()) break;
     }
   };
   auto [ctx, cancel] = with_cancel(Context());
