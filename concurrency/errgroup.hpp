@@ -172,7 +172,7 @@ struct Outcome {
 ///
 ///     Collect<Reply> calls(parent, 3);
 ///     calls.go(fetch, calls.context(), "users");   // Task<Result<Reply>> or Task<Reply>
-///     while (auto outcome = co_await calls.next(parent)) ...
+///     auto outcome = co_await calls.next(parent);   // again until it is empty
 template <class T>
 class Collect {
  public:
