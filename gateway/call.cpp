@@ -2,6 +2,7 @@
 
 #include "concurrency/loop.hpp"
 #include "concurrency/select.hpp"
+#include "gateway/call_request.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/origin.hpp"
 
@@ -21,15 +22,6 @@ using concurrency::Context;
 using concurrency::Duration;
 using concurrency::Loop;
 using concurrency::Task;
-
-bool is_accepted(const void* set, unsigned status) {
-  const auto& statuses = *static_cast<const StatusSet*>(set);
-  return status < statuses.size() && statuses[status];
-}
-
-std::optional<std::string_view> find_header(const void* headers, std::string_view name) {
-  return static_cast<const backends::Headers*>(headers)->find(name);
-}
 
 Windows windows_of(const CacheConfig& cache) {
   return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
@@ -59,102 +51,15 @@ struct Call::Answer {
 
 bool Call::prepare() {
   start_ = Loop::current().now();
-  const CallConfig& config = plan_.config;
-  const Runtime& runtime = *incoming_.deployment->runtime;
-  auto request = std::make_shared<backends::Request>();
-
-  TemplateValues values;
-  values.path = incoming_.parameters;
-  values.query = incoming_.parser.query();
-  values.headers = &incoming_.parser.headers();
-  values.find_header = &find_header;
-  request->target.clear();
-  if (!plan_.path.expand(values, request->target)) return false;
-  forward_query(request->target);
-
-  forward_headers(request->headers);
-  std::string value;
-  std::string asked_for;  // in headers, by the client's path or query: part of the key
-  for (const auto& [name, source] : plan_.headers) {
-    value.clear();
-    if (!source.expand(values, value)) return false;
-    request->headers.set(name, value);
-    if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
-  }
-  for (const HeaderTemplate& constant : runtime.config.backends[config.backend].headers) {
-    request->headers.set(constant.name, constant.value);
-  }
-  const AddedHeaders& added = runtime.config.headers;
-  if (added.request_id) request->headers.set(*added.request_id, incoming_.request_id);
-  if (added.traceparent) request->headers.set(*added.traceparent, incoming_.traceparent);
-
-  const std::string_view asked = incoming_.parser.method_text();
-  request->method = config.method ? *config.method : std::string(asked == "HEAD" ? "GET" : asked);
-  if (config.forward.body && request->method != "GET" && request->method != "HEAD") request->body = incoming_.body;
-  if (request->body) {
-    if (const auto type = incoming_.parser.headers().find("Content-Type")) request->headers.set("Content-Type", *type);
-  }
-  const DeadlineHeader& deadline = runtime.config.deadline_header;
-  if (deadline.accept) request->headers.remove(*deadline.accept);  // a wish of the client, not what is left of it
-  if (deadline.send) request->headers.remove(*deadline.send);
-  request->deadline_header = deadline.send.value_or("");
-  request->accepts = &is_accepted;
-  request->accepted = &config.accept;
-  request->make_check = plan_.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
-  request->keep_headers = !plan_.is_json || config.cache.has_value();
-
-  if (config.cache && request->method == "GET") {
-    key_.append(runtime.config.backends[config.backend].name).append(1, ' ').append(request->target);
-    add_vary(key_);
-    key_ += asked_for;
-    if (!plan_.is_json) key_ += "\nany";  // not validated: never to be spliced into a merge
+  auto made = make_request(plan_, incoming_);
+  if (!made) return false;
+  request_ = std::move(made->request);
+  key_ = std::move(made->key);
+  if (!key_.empty()) {
     stored_ = incoming_.deployment->shared.store.find(key_, start_);
-    if (stored_) standing_ = stored_->freshness(windows_of(*config.cache), start_);
+    if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
   }
-  request_ = std::move(request);
   return true;
-}
-
-void Call::forward_query(std::string& target) const {
-  const Names& names = plan_.config.forward.query;
-  if (!names.all && names.list.empty()) return;
-  std::string_view rest = incoming_.parser.query();
-  char separator = target.find('?') == std::string::npos ? '?' : '&';
-  while (!rest.empty()) {
-    const std::string_view pair = rest.substr(0, rest.find('&'));
-    rest.remove_prefix(std::min(rest.size(), pair.size() + 1));
-    const std::string_view name = pair.substr(0, pair.find('='));
-    const bool is_listed = std::find(names.list.begin(), names.list.end(), name) != names.list.end();
-    if (pair.empty() || (!names.all && !is_listed)) continue;
-    target.append(1, separator).append(pair);
-    separator = '&';
-  }
-}
-
-void Call::forward_headers(backends::Headers& headers) const {
-  const Names& names = plan_.config.forward.headers;
-  if (!names.all && names.list.empty()) return;
-  if (names.all) {
-    headers = incoming_.parser.headers();
-    headers.remove_hop_by_hop();
-  } else {
-    for (const std::string& name : names.list) {
-      incoming_.parser.headers().find_all(name, [&](std::string_view value) { headers.add(name, value); });
-    }
-  }
-  // What describes this connection or this message, and what asks for a body that could not be merged or stored.
-  for (const char* own : {"Host", "Content-Length", "Expect", "Accept-Encoding", "Range", "If-Range", "If-Match",
-                          "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
-    headers.remove(own);
-  }
-}
-
-void Call::add_vary(std::string& key) const {
-  for (const std::string& name : plan_.config.cache->vary) {
-    // Control characters cannot be in a value, so they separate unambiguously.
-    key.append(1, '\n').append(name);
-    incoming_.parser.headers().find_all(name, [&](std::string_view value) { key.append(1, '\t').append(value); });
-  }
 }
 
 Task<bool> Call::fetch(Context ctx) {

@@ -4,30 +4,16 @@
 #include "backends/request.hpp"
 #include "concurrency/channel.hpp"
 #include "concurrency/context.hpp"
-#include "gateway/deployment.hpp"
+#include "gateway/incoming.hpp"
 #include "gateway/outcome.hpp"
-#include "gateway/request_parser.hpp"
 
 #include <chrono>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
 namespace sluice::gateway {
-
-/// A client's request, as its calls see it. Lives until the reply is written.
-struct Incoming {
-  Incoming(const RequestParser& p, std::shared_ptr<const Deployment> d) : parser(p), deployment(std::move(d)) {}
-
-  const RequestParser& parser;
-  const std::shared_ptr<const Deployment> deployment;
-  std::span<const std::string_view> parameters;  // of the path
-  std::shared_ptr<const std::string> body;       // null: none
-  std::string request_id;
-  std::string traceparent;
-};
 
 /// What a call contributes to the reply, and what the reply says of it.
 struct Fragment {
@@ -81,9 +67,6 @@ class Call {
   struct Answer;
 
   [[nodiscard]] bool prepare();
-  void forward_query(std::string& target) const;
-  void forward_headers(backends::Headers& headers) const;
-  void add_vary(std::string& key) const;
   [[nodiscard]] bool use_stored_without_asking();
   [[nodiscard]] bool may_replace_errors() const;
   bool take(const Answer& answer);

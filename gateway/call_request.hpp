@@ -1,0 +1,24 @@
+// What a call sends to its backend, made from its plan and the client's request.
+#pragma once
+
+#include "backends/request.hpp"
+#include "gateway/incoming.hpp"
+#include "gateway/runtime.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace sluice::gateway {
+
+struct CallRequest {
+  CallRequest() = default;
+
+  std::shared_ptr<const backends::Request> request;
+  std::string key;  // of the stored answer; empty: nothing is stored
+};
+
+/// Nothing when a value is missing that the path or a header needs, or when it cannot stand there. *one worker*
+[[nodiscard]] std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& incoming);
+
+}  // namespace sluice::gateway

@@ -1,0 +1,26 @@
+// A client's request, as its calls see it.
+#pragma once
+
+#include "gateway/deployment.hpp"
+#include "gateway/request_parser.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sluice::gateway {
+
+/// Lives until the reply is written. *one worker*
+struct Incoming {
+  Incoming(const RequestParser& p, std::shared_ptr<const Deployment> d) : parser(p), deployment(std::move(d)) {}
+
+  const RequestParser& parser;
+  const std::shared_ptr<const Deployment> deployment;
+  std::span<const std::string_view> parameters;  // of the path
+  std::shared_ptr<const std::string> body;       // null: none
+  std::string request_id;
+  std::string traceparent;
+};
+
+}  // namespace sluice::gateway
