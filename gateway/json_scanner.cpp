@@ -2,29 +2,12 @@
 // nothing.
 #include "gateway/json_scanner.hpp"
 
-#include "gateway/detail/json_recorder.hpp"
 #include "gateway/detail/json_runs.hpp"
-#include "gateway/json_paths.hpp"
-
-#include <utility>
 
 namespace sluice::gateway {
 using namespace detail;
 
-JsonScanner::JsonScanner() = default;
-
-JsonScanner::JsonScanner(std::shared_ptr<const JsonPaths> paths) {
-  if (paths && !paths->targets().empty()) recorder_ = std::make_unique<JsonRecorder>(std::move(paths));
-}
-
-JsonScanner::~JsonScanner() = default;
-
 bool JsonScanner::feed(std::string_view chunk) {
-  return recorder_ ? scan<true>(chunk) : scan<false>(chunk);
-}
-
-template <bool kRecords>
-bool JsonScanner::scan(std::string_view chunk) {
   const char* const begin = chunk.data();
   const char* const end = begin + chunk.size();
   const char* p = begin;
@@ -32,17 +15,14 @@ bool JsonScanner::scan(std::string_view chunk) {
   std::size_t depth = depth_;
   bool in_object = in_object_;
   bool in_name = in_name_;
-  const char* name = begin;  // where the chunk's part of a member's name begins
 
   const auto offset = [&] { return consumed_ + static_cast<std::size_t>(p - begin); };
   const auto begin_value = [&](JsonKind kind) {
-    if constexpr (kRecords) recorder_->begin_value(depth, in_object, offset());
     if (depth != 0) return;
     value_.kind = kind;
     value_.slice.begin = offset();
   };
   const auto end_value = [&] {
-    if constexpr (kRecords) recorder_->end_value(depth, offset());
     state = depth == 0 ? State::done : State::after_value;
     if (depth == 0) value_.slice.end = offset();
   };
@@ -70,7 +50,6 @@ bool JsonScanner::scan(std::string_view chunk) {
         } else if (c == '{' || c == '[') {
           if (depth == kMaxDepth) return fail("nested deeper than 512 levels", offset());
           begin_value(c == '{' ? JsonKind::object : JsonKind::array);
-          if constexpr (kRecords) recorder_->open(depth);
           outer_in_object_[depth] = in_object;
           ++depth;
           in_object = c == '{';
@@ -97,7 +76,6 @@ bool JsonScanner::scan(std::string_view chunk) {
       case State::member:
         if (c != '"') break;
         ++p;
-        name = p;
         in_name = true;
         state = State::string;
         continue;
@@ -122,9 +100,6 @@ bool JsonScanner::scan(std::string_view chunk) {
         p = skip_content(p, end);
         if (p == end) continue;
         if (*p == '"') {
-          if constexpr (kRecords) {
-            if (in_name) recorder_->end_name(depth, {name, p});
-          }
           ++p;
           if (in_name) {
             in_name = false;
@@ -232,9 +207,6 @@ bool JsonScanner::scan(std::string_view chunk) {
     p = skip_space(p + 1, end);
   }
 
-  if constexpr (kRecords) {
-    if (in_name) recorder_->cut_name(depth, {name, end});
-  }
   state_ = state;
   depth_ = depth;
   in_object_ = in_object;
@@ -250,7 +222,6 @@ bool JsonScanner::finish() {
     case State::fraction:
     case State::exponent_digits:
       if (depth_ != 0) break;
-      if (recorder_) recorder_->end_value(0, consumed_);
       value_.slice.end = consumed_;
       state_ = State::done;
       return true;
@@ -262,10 +233,6 @@ bool JsonScanner::finish() {
       break;
   }
   return fail(state_ == State::value && depth_ == 0 ? "no value" : "unexpected end", consumed_);
-}
-
-JsonSlice JsonScanner::slice(std::size_t pointer) const {
-  return recorder_->slice(pointer);
 }
 
 bool JsonScanner::fail(std::string_view text, std::size_t offset) {

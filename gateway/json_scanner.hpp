@@ -4,16 +4,9 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 
 namespace sluice::gateway {
-
-class JsonPaths;
-
-namespace detail {
-class JsonRecorder;
-}
 
 /// A part of a document, as byte offsets; no JSON value is empty, so an empty slice says that there is none.
 struct JsonSlice {
@@ -49,7 +42,7 @@ struct JsonProblem {
 /// Valid is exactly one value with nothing but white space around it: no byte order mark, no leading zeros, no
 /// comments. A document without a value (empty or white space only) is refused. All of it must be UTF-8 in its shortest
 /// form. Numbers may have any length and magnitude, for they are never converted; escaped lone surrogates ("\ud800")
-/// are in the grammar and pass; member names may repeat. Without paths nothing is allocated; nothing recurses. Verdict,
+/// are in the grammar and pass; member names may repeat. Nothing is allocated, nothing recurses. Verdict,
 /// slices and offsets do not depend on the cuts.
 ///
 /// Thread: one worker.
@@ -57,12 +50,7 @@ class JsonScanner {
  public:
   static constexpr std::size_t kMaxDepth = 512;  ///< of nested objects and arrays; one more is refused
 
-  JsonScanner();
-
-  /// Also finds the values that `paths` point to; null or an empty set finds none and costs nothing.
-  explicit JsonScanner(std::shared_ptr<const JsonPaths> paths);
-
-  ~JsonScanner();
+  JsonScanner() = default;
   JsonScanner(const JsonScanner&) = delete;
   JsonScanner& operator=(const JsonScanner&) = delete;
 
@@ -74,10 +62,6 @@ class JsonScanner {
 
   /// Once finish() has returned true.
   [[nodiscard]] const JsonValue& value() const { return value_; }
-
-  /// The value at the pointer given to the paths as number `pointer`, an empty slice if there is none; of members that
-  /// share a name the last counts. Once finish() has returned true.
-  [[nodiscard]] JsonSlice slice(std::size_t pointer) const;
 
   /// Once feed() or finish() has returned false.
   [[nodiscard]] const JsonProblem& problem() const { return problem_; }
@@ -108,8 +92,6 @@ class JsonScanner {
     failed,
   };
 
-  template <bool kRecords>
-  bool scan(std::string_view chunk);
   static std::string_view expectation(State state);
   bool fail(std::string_view text, std::size_t offset);
 
@@ -123,8 +105,7 @@ class JsonScanner {
   std::size_t consumed_ = 0;          // bytes of the chunks before this one
   JsonValue value_;
   JsonProblem problem_;
-  std::unique_ptr<detail::JsonRecorder> recorder_;  // null if nothing is to be found
-  std::bitset<kMaxDepth> outer_in_object_;          // in_object_ of the containers further out
+  std::bitset<kMaxDepth> outer_in_object_;  // in_object_ of the containers further out
 };
 
 }  // namespace sluice::gateway

@@ -1,14 +1,10 @@
-// JsonPaths and the slices that a scan finds with them: RFC 6901, repeated names, cuts, agreement with a second
-// library.
-#include "gateway/json_paths.hpp"
+// JsonWalk and JsonPointer: RFC 6901, repeated names, agreement with a second library.
+#include "gateway/json_walk.hpp"
 
-#include "gateway/json_scanner.hpp"
 #include "tests/gateway/json_documents.hpp"
 
 #include <algorithm>
-#include <memory>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,46 +15,28 @@
 namespace sluice::gateway {
 namespace {
 
-/// What each pointer finds in a document fed in these chunks; "" if it finds nothing.
-std::vector<std::string> find(const std::vector<std::string>& pointers, const std::vector<std::string_view>& chunks) {
-  JsonScanner scanner(std::make_shared<const JsonPaths>(pointers));
-  std::string document;
-  for (const auto chunk : chunks) {
-    EXPECT_TRUE(feed(scanner, chunk));
-    document += chunk;
-  }
-  EXPECT_TRUE(scanner.finish()) << document;
-  std::vector<std::string> found;
-  for (std::size_t i = 0; i < pointers.size(); ++i) found.emplace_back(scanner.slice(i).of(document));
-  return found;
-}
-
-/// Also demands the same of every cut in two and of single bytes.
+/// What each pointer finds in a valid document; "" if it finds nothing.
 std::vector<std::string> find(const std::vector<std::string>& pointers, std::string_view document) {
-  const auto whole = find(pointers, std::vector{document});
-  std::vector<std::string_view> bytes;
-  for (std::size_t i = 0; i < document.size(); ++i) {
-    bytes.push_back(document.substr(i, 1));
-    EXPECT_EQ(find(pointers, std::vector{document.substr(0, i), document.substr(i)}), whole)
-        << document << " cut at " << i;
-  }
-  EXPECT_EQ(find(pointers, bytes), whole) << document;
-  return whole;
+  const Verdict verdict = scan(document);
+  EXPECT_TRUE(verdict.is_valid) << document;
+  const std::string value(verdict.value.slice.of(document));
+  std::vector<std::string> found;
+  for (const auto& pointer : pointers) found.emplace_back(JsonPointer::parse(pointer)->find(value).value_or(""));
+  return found;
 }
 
 std::string find(const std::string& pointer, std::string_view document) {
   return find(std::vector{pointer}, document)[0];
 }
 
-TEST(JsonPaths, TellsAPointerFromOtherText) {
+TEST(JsonPointer, IsToldFromOtherText) {
   for (const auto text : {"", "/", "//", "/a", "/a/b", "/~0", "/~1~01", "/a b", "/-", "/\xc3\xa9"})
-    EXPECT_TRUE(JsonPaths::is_pointer(text)) << text;
+    EXPECT_TRUE(JsonPointer::parse(text)) << text;
   for (const auto text : {"a", "a/b", "#/a", "/~", "/~2", "/a~", "/a~/b", " /a"})
-    EXPECT_FALSE(JsonPaths::is_pointer(text)) << text;
-  EXPECT_THROW(JsonPaths({"/a", "b"}), std::invalid_argument);
+    EXPECT_FALSE(JsonPointer::parse(text)) << text;
 }
 
-TEST(JsonPaths, FindsTheExamplesOfRfc6901) {
+TEST(JsonPointer, FindsTheExamplesOfRfc6901) {
   const std::string document =
       R"({"foo":["bar","baz"],"":0,"a/b":1,"c%d":2,"e^f":3,"g|h":4,"i\\j":5,"k\"l":6," ":7,"m~n":8})";
   EXPECT_EQ(
@@ -67,7 +45,7 @@ TEST(JsonPaths, FindsTheExamplesOfRfc6901) {
                                 "8"}));
 }
 
-TEST(JsonPaths, FindsValuesOfEachKindWithoutTheWhiteSpaceAroundThem) {
+TEST(JsonPointer, FindsValuesOfEachKindWithoutTheWhiteSpaceAroundThem) {
   const std::string_view document =
       R"( { "s" : "x" , "n" : -1.5e3 , "t" : true , "z" : null , "o" : { } , "a" : [ 0 ] } )";
   EXPECT_EQ(find({"/s", "/n", "/t", "/z", "/o", "/a", "/a/0", "/x"}, document),
@@ -76,7 +54,7 @@ TEST(JsonPaths, FindsValuesOfEachKindWithoutTheWhiteSpaceAroundThem) {
   EXPECT_EQ(find("", "12"), "12");
 }
 
-TEST(JsonPaths, TakesTheLastOfMembersThatShareAName) {
+TEST(JsonPointer, TakesTheLastOfMembersThatShareAName) {
   EXPECT_EQ(find("/a", R"({"a":1,"b":2,"a":3})"), "3");
   EXPECT_EQ(find("/a/b", R"({"a":{"b":1},"a":{"b":2}})"), "2");
   EXPECT_EQ(find("/a/b", R"({"a":{"b":1},"a":{"c":2}})"), "");
@@ -85,7 +63,7 @@ TEST(JsonPaths, TakesTheLastOfMembersThatShareAName) {
   EXPECT_EQ(find("/a/1", R"({"a":[1,2],"\u0061":[3]})"), "");
 }
 
-TEST(JsonPaths, ComparesNamesAfterUnescaping) {
+TEST(JsonPointer, ComparesNamesAfterUnescaping) {
   EXPECT_EQ(find("/name", R"({"n\u0061m\u0065":1})"), "1");
   EXPECT_EQ(find("/\xf0\x9f\x98\x80", R"({"\ud83d\ude00":1})"), "1");
   EXPECT_EQ(find("/\xf0\x9f\x98\x80", "{\"\xf0\x9f\x98\x80\":1}"), "1");
@@ -96,7 +74,7 @@ TEST(JsonPaths, ComparesNamesAfterUnescaping) {
   EXPECT_EQ(find("/a", R"({"A":1,"ab":2,"":3,"\\u0061":4})"), "");
 }
 
-TEST(JsonPaths, CountsElementsOfArraysInDecimal) {
+TEST(JsonPointer, CountsElementsOfArraysInDecimal) {
   EXPECT_EQ(find({"/0", "/1", "/2", "/3", "/-", "/01", "/+1", "/1e0"}, "[[],{},\"c\"]"),
             (std::vector<std::string>{"[]", "{}", "\"c\"", "", "", "", "", ""}));
   EXPECT_EQ(find("/10/1", "[0,1,2,3,4,5,6,7,8,9,[\"x\",\"y\"]]"), "\"y\"");
@@ -105,17 +83,17 @@ TEST(JsonPaths, CountsElementsOfArraysInDecimal) {
             (std::vector<std::string>{"\"a\"", "\"b\"", "\"c\""}));
 }
 
-TEST(JsonPaths, LooksOnlyWhereThePointerLeads) {
+TEST(JsonPointer, LooksOnlyWhereThePointerLeads) {
   EXPECT_EQ(find("/a/b", R"({"b":1,"x":{"a":{"b":2}},"a":[{"b":3}],"y":[{"b":4}]})"), "");
   EXPECT_EQ(find("/a/b/c", R"({"a":{"x":{"c":1},"b":{"x":{"c":2},"c":3,"d":{"c":4}},"c":5},"c":6})"), "3");
 }
 
-TEST(JsonPaths, GivesOverlappingAndRepeatedPointersTheirOwnSlices) {
+TEST(JsonPointer, GivesOverlappingAndRepeatedPointersTheirOwnSlices) {
   EXPECT_EQ(find({"/a/b", "/a", "", "/a/b", "/a/c"}, R"({"a":{"b":[1],"c":2}})"),
             (std::vector<std::string>{"[1]", R"({"b":[1],"c":2})", R"({"a":{"b":[1],"c":2}})", "[1]", "2"}));
 }
 
-TEST(JsonPaths, FindsALongNameThatIsCutAndPassesOverLongerOnes) {
+TEST(JsonPointer, FindsALongNameThatIsCutAndPassesOverLongerOnes) {
   const std::string name(1000, 'n');
   EXPECT_EQ(find("/" + name, "{\"" + name + "n\":1,\"" + name + "\":2,\"" + std::string(7000, 'n') + "\":3}"), "2");
   std::string escaped;
@@ -123,33 +101,32 @@ TEST(JsonPaths, FindsALongNameThatIsCutAndPassesOverLongerOnes) {
   EXPECT_EQ(find("/" + std::string(100, 'n'), "{\"" + escaped + "\\u006e\":1,\"" + escaped + "\":2}"), "2");
 }
 
-TEST(JsonPaths, FindsNothingAndChangesNoVerdictWhenEmpty) {
-  for (const auto& paths :
-       {std::shared_ptr<const JsonPaths>(), std::make_shared<const JsonPaths>(std::vector<std::string>())}) {
-    JsonScanner scanner(paths);
-    EXPECT_TRUE(scanner.feed("[1]"));
-    EXPECT_TRUE(scanner.finish());
+TEST(JsonWalk, GoesThroughMembersAndElementsInOrder) {
+  const std::string object = R"({ "a" : 1 , "a\u0062":[2,"}"] ,"a":{"x":"\"{"} })";
+  JsonWalk members(object);
+  std::vector<std::string> seen;
+  while (members.next()) {
+    seen.emplace_back(members.name());
+    seen.emplace_back(members.value());
+    seen.emplace_back(members.whole());
+    EXPECT_EQ(members.is_named("ab"), seen.size() == 6);
+  }
+  EXPECT_EQ(seen, (std::vector<std::string>{"a", "1", R"("a" : 1)", R"(a\u0062)", R"([2,"}"])", R"("a\u0062":[2,"}"])",
+                                            "a", R"({"x":"\"{"})", R"("a":{"x":"\"{"})"}));
+  seen.clear();
+  JsonWalk elements("[ -1e5 ,\"]\", [ [ ] ] , {}, null]");
+  while (elements.next()) seen.emplace_back(elements.whole());
+  EXPECT_EQ(seen, (std::vector<std::string>{"-1e5", "\"]\"", "[ [ ] ]", "{}", "null"}));
+}
+
+TEST(JsonWalk, HasNothingInEmptyContainersAndScalars) {
+  for (const auto value : {"{}", "{ }", "[]", "[ \n]", "1", "\"{\"", "null"}) {
+    JsonWalk walk(value);
+    EXPECT_FALSE(walk.next()) << value;
   }
 }
 
-TEST(JsonPaths, LeavesEachVerdictAsItIs) {
-  const auto paths = std::make_shared<const JsonPaths>(std::vector{""s, "/a"s, "/a/0/c"s, "/0/0"s, "/id"s});
-  const auto expect_same = [&](const std::string& document) {
-    const Verdict expected = scan(document);
-    JsonScanner scanner(paths);
-    const bool is_valid = feed(scanner, document) && scanner.finish();
-    EXPECT_EQ((Verdict{is_valid, scanner.value(), scanner.problem()}), expected) << document;
-    if (is_valid) {
-      EXPECT_EQ(scanner.slice(0), expected.value.slice) << document;
-    }
-  };
-  for (const auto& document : valid_documents()) expect_same(document);
-  for (const auto& refused : refused_documents()) expect_same(refused.document);
-  expect_same(std::string(512, '[') + std::string(512, ']'));
-  expect_same(std::string(513, '[') + std::string(513, ']'));
-}
-
-TEST(JsonPaths, UnescapesStrings) {
+TEST(JsonWalk, UnescapesStrings) {
   EXPECT_EQ(unescape_json(""), "");
   EXPECT_EQ(unescape_json("plain \xc3\xa9"), "plain \xc3\xa9");
   EXPECT_EQ(unescape_json(R"(\"\\\/\b\f\n\r\t)"), "\"\\/\b\f\n\r\t");
@@ -206,7 +183,7 @@ class Generator {
   std::mt19937 random_;
 };
 
-TEST(JsonPaths, AgreesWithAnotherLibraryOnRandomDocuments) {
+TEST(JsonPointer, AgreesWithAnotherLibraryOnRandomDocuments) {
   Generator generator(6901);
   int found = 0, absent = 0;
   for (int round = 0; round < 1'500; ++round) {
@@ -214,9 +191,7 @@ TEST(JsonPaths, AgreesWithAnotherLibraryOnRandomDocuments) {
     std::vector<std::string> pointers(8);
     std::generate(pointers.begin(), pointers.end(), [&] { return generator.pointer(); });
     const auto tree = nlohmann::json::parse(document);
-    const auto cut = static_cast<std::size_t>(round) % document.size();
-    const auto slices =
-        find(pointers, std::vector{std::string_view(document).substr(0, cut), std::string_view(document).substr(cut)});
+    const auto slices = find(pointers, document);
     for (std::size_t i = 0; i < pointers.size(); ++i) {
       const nlohmann::json::json_pointer pointer(pointers[i]);
       ASSERT_EQ(!slices[i].empty(), tree.contains(pointer)) << document << "\n" << pointers[i];

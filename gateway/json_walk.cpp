@@ -1,0 +1,208 @@
+#include "gateway/json_walk.hpp"
+
+#include "gateway/detail/json_runs.hpp"
+
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+#include <system_error>
+
+namespace sluice::gateway {
+namespace {
+
+using detail::is_space;
+
+/// Behind the closing quote of the string whose content begins at `p`.
+const char* end_of_string(const char* p, const char* end) {
+  for (;;) {
+    p = detail::skip_content(p, end);
+    if (p == end) return end;
+    if (*p == '"') return p + 1;
+    p += *p == '\\' && end - p > 1 ? 2 : 1;
+  }
+}
+
+/// Behind the object or array that begins at `p`.
+const char* end_of_container(const char* p, const char* end) {
+  std::size_t depth = 0;
+  while (p != end) {
+    const char c = *p++;
+    if (c == '"') {
+      p = end_of_string(p, end);
+    } else if (c == '{' || c == '[') {
+      ++depth;
+    } else if ((c == '}' || c == ']') && --depth == 0) {
+      return p;
+    }
+  }
+  return end;
+}
+
+const char* end_of_value(const char* p, const char* end) {
+  if (p == end) return end;
+  if (*p == '"') return end_of_string(p + 1, end);
+  if (*p == '{' || *p == '[') return end_of_container(p, end);
+  while (p != end && *p != ',' && *p != ']' && *p != '}' && !is_space(*p)) ++p;
+  return p;
+}
+
+const char* behind_space(const char* p, const char* end) {
+  while (p != end && is_space(*p)) ++p;
+  return p;
+}
+
+/// The UTF-16 code unit of the four hexadecimal digits at `p`.
+std::uint32_t code_unit(const char* p) {
+  std::uint32_t unit = 0;
+  std::from_chars(p, p + 4, unit, 16);
+  return unit;
+}
+
+void append_utf8(std::string& text, std::uint32_t code_point) {
+  const auto append = [&](std::uint32_t byte) { text += static_cast<char>(byte); };
+  if (code_point < 0x80) return append(code_point);
+  if (code_point < 0x800) {
+    append(0xc0 | code_point >> 6);
+  } else {
+    if (code_point < 0x10000) {
+      append(0xe0 | code_point >> 12);
+    } else {
+      append(0xf0 | code_point >> 18);
+      append(0x80 | (code_point >> 12 & 0x3f));
+    }
+    append(0x80 | (code_point >> 6 & 0x3f));
+  }
+  append(0x80 | (code_point & 0x3f));
+}
+
+}  // namespace
+
+JsonKind kind_of(std::string_view value) {
+  switch (value.front()) {
+    case '{':
+      return JsonKind::object;
+    case '[':
+      return JsonKind::array;
+    case '"':
+      return JsonKind::string;
+    case 't':
+    case 'f':
+      return JsonKind::boolean;
+    case 'n':
+      return JsonKind::null;
+    default:
+      return JsonKind::number;
+  }
+}
+
+std::optional<std::string> unescape_json(std::string_view content) {
+  std::string text;
+  for (;;) {
+    const std::size_t escape = content.find('\\');
+    text += content.substr(0, escape);
+    if (escape == content.npos) return text;
+    const char kind = content[escape + 1];
+    content.remove_prefix(escape + 2);
+    if (kind != 'u') {
+      constexpr std::string_view kLetters = "bfnrt", kMeanings = "\b\f\n\r\t";
+      const std::size_t letter = kLetters.find(kind);
+      text += letter == kLetters.npos ? kind : kMeanings[letter];
+      continue;
+    }
+    std::uint32_t unit = code_unit(content.data());
+    content.remove_prefix(4);
+    if (unit >= 0xd800 && unit < 0xe000) {
+      if (unit >= 0xdc00 || !content.starts_with("\\u")) return std::nullopt;
+      const std::uint32_t low = code_unit(content.data() + 2);
+      if (low < 0xdc00 || low >= 0xe000) return std::nullopt;
+      unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+      content.remove_prefix(6);
+    }
+    append_utf8(text, unit);
+  }
+}
+
+JsonWalk::JsonWalk(std::string_view container)
+    : at_(container.data()), end_(at_ + container.size()), in_object_(container.starts_with('{')) {
+  if (in_object_ || container.starts_with('[')) {
+    ++at_;
+  } else {
+    at_ = end_;
+  }
+}
+
+bool JsonWalk::next() {
+  at_ = behind_space(at_, end_);
+  if (at_ != end_ && *at_ == ',') at_ = behind_space(at_ + 1, end_);
+  if (at_ == end_ || *at_ == '}' || *at_ == ']') return false;
+  if (in_object_) {
+    const char* const behind = end_of_string(at_ + 1, end_);
+    name_ = {at_ + 1, behind - 1};
+    at_ = behind_space(behind, end_);
+    at_ = behind_space(at_ + 1, end_);  // the colon
+  }
+  const char* const behind = end_of_value(at_, end_);
+  value_ = {at_, behind};
+  at_ = behind;
+  return true;
+}
+
+bool JsonWalk::is_named(std::string_view name) const {
+  if (name_.find('\\') == name_.npos) return name_ == name;
+  return unescape_json(name_) == name;
+}
+
+std::string_view JsonWalk::whole() const {
+  if (!in_object_) return value_;
+  return {name_.data() - 1, value_.data() + value_.size()};
+}
+
+std::optional<std::size_t> json_index(std::string_view token) {
+  if (token.empty() || (token.size() > 1 && token[0] == '0')) return std::nullopt;
+  std::size_t index = 0;
+  const auto [rest, error] = std::from_chars(token.data(), token.data() + token.size(), index);
+  if (error != std::errc() || rest != token.data() + token.size()) return std::nullopt;
+  return index;
+}
+
+std::optional<JsonPointer> JsonPointer::parse(std::string_view text) {
+  if (!text.empty() && text[0] != '/') return std::nullopt;
+  JsonPointer pointer;
+  auto& tokens = pointer.tokens_;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '/') {
+      tokens.emplace_back();
+    } else if (text[i] != '~') {
+      tokens.back() += text[i];
+    } else {
+      ++i;
+      if (i == text.size() || (text[i] != '0' && text[i] != '1')) return std::nullopt;
+      tokens.back() += text[i] == '0' ? '~' : '/';
+    }
+  }
+  return pointer;
+}
+
+std::optional<std::string_view> JsonPointer::find(std::string_view value) const {
+  for (const std::string& token : tokens_) {
+    std::optional<std::string_view> found;
+    JsonWalk walk(value);
+    if (value.starts_with('[')) {
+      const auto index = json_index(token);
+      if (!index) return std::nullopt;
+      std::size_t i = 0;
+      while (!found && walk.next()) {
+        if (i++ == *index) found = walk.value();
+      }
+    } else {
+      while (walk.next()) {
+        if (walk.is_named(token)) found = walk.value();
+      }
+    }
+    if (!found) return std::nullopt;
+    value = *found;
+  }
+  return value;
+}
+
+}  // namespace sluice::gateway
