@@ -109,7 +109,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
     made.key.append(backend.name).append(1, ' ').append(request->target);
     add_vary(*config.cache, asked_with, made.key);
     made.key += asked_for;
-    if (!plan.is_json) made.key += "\nany";  // not validated: never to be spliced into a merge
+    if (!plan.is_json) made.key += kPassedOnKey;
   }
   made.request = std::move(request);
   return made;

@@ -153,6 +153,8 @@ struct Config {
   std::vector<EndpointConfig> endpoints;
   DeadlineHeader deadline_header;
   std::size_t cache_size = std::size_t{64} << 20;
+  std::optional<std::string> cache_file;  // none: stored bodies end with the process
+  std::chrono::nanoseconds cache_flush = std::chrono::seconds(60);
   std::chrono::nanoseconds drain_delay{0};
   std::chrono::nanoseconds drain_timeout = std::chrono::seconds(30);
   LimitsConfig limits;

@@ -346,6 +346,12 @@ const Section& config_section() {
           key("deadline_header", &C::deadline_header, section(deadline_header_section()),
               "Headers for the remaining time."),
           key("cache_size", &C::cache_size, size(0, 1024 * kGiB), "Memory for stored bodies."),
+          key("cache_file", &C::cache_file, text(kAnyText),
+              "File in which stored bodies outlive a restart: read at the start, written every `cache_flush` and at "
+              "the "
+              "end. Relative to the working directory. Default: none."),
+          key("cache_flush", &C::cache_flush, duration(100ms, kDay),
+              "How often `cache_file` is written; so much may be lost when the process is killed."),
           key("drain_delay", &C::drain_delay, duration(0s, 1h),
               "Between SIGTERM and the end of accepting connections."),
           key("drain_timeout", &C::drain_timeout, duration(0s, 1h), "For requests in flight after SIGTERM."),

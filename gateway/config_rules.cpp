@@ -8,7 +8,10 @@
 #include "gateway/units.hpp"
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
+#include <system_error>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -39,6 +42,7 @@ class Rules {
   void check() {
     check_addresses();
     check_added_headers();
+    check_cache_file();
     for (std::size_t i = 0; i < config_.backends.size(); ++i) {
       check_managed(config_.backends[i].headers, pointer_to("/backends", config_.backends[i].name));
     }
@@ -109,6 +113,21 @@ class Rules {
     if (config_.deadline_header.send && is_managed(*config_.deadline_header.send)) {
       error("/deadline_header/send",
             quote(*config_.deadline_header.send) + " is a header that the gateway makes itself");
+    }
+  }
+
+  // Only warnings: the configuration may be checked on another machine, and serves without the file.
+  void check_cache_file() {
+    if (!config_.cache_file) return;
+    const std::filesystem::path path(*config_.cache_file);
+    const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+    std::error_code failed;
+    if (!path.has_filename() || std::filesystem::is_directory(path, failed)) {
+      error("/cache_file", "must name a file, got the folder " + quote(*config_.cache_file));
+    } else if (!std::filesystem::is_directory(folder, failed)) {
+      warning("/cache_file", "there is no folder " + quote(folder.string()));
+    } else if (::access(folder.c_str(), W_OK | X_OK) != 0) {
+      warning("/cache_file", "the folder " + quote(folder.string()) + " cannot be written to");
     }
   }
 

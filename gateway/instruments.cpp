@@ -95,6 +95,12 @@ constexpr MetricFamily kCacheBytes = {"sluice_cache_bytes", "Memory taken by sto
 constexpr MetricFamily kCacheEntries = {"sluice_cache_entries", "Stored responses.", MetricType::gauge, {}};
 constexpr MetricFamily kCacheEvictions = {
     "sluice_cache_evictions_total", "Stored responses removed to make room.", MetricType::counter, {}};
+constexpr MetricFamily kCacheFileWrites = {
+    "sluice_cache_file_writes_total", "Times that stored data was written to its file.", MetricType::counter, kResult};
+constexpr MetricFamily kCacheFileLastWrite = {"sluice_cache_file_last_write_timestamp_seconds",
+                                              "When stored data was last written to its file; 0: not yet.",
+                                              MetricType::gauge,
+                                              {}};
 constexpr MetricFamily kReloads = {"sluice_config_reloads_total", "Reloads of the configuration.", MetricType::counter,
                                    kResult};
 constexpr MetricFamily kLastReload = {"sluice_config_last_reload_successful",
@@ -222,6 +228,11 @@ CacheMetrics::CacheMetrics(Metrics& metrics)
 Counter CacheMetrics::refused(std::string_view backend, std::string_view reason) const {
   return metrics_.counter(kCacheRefused, {std::string(backend), std::string(reason)});
 }
+
+CacheFileMetrics::CacheFileMetrics(Metrics& metrics)
+    : written(metrics.counter(kCacheFileWrites, {"success"})),
+      failed(metrics.counter(kCacheFileWrites, {"failure"})),
+      last_write(metrics.gauge(kCacheFileLastWrite, {})) {}
 
 ReloadMetrics::ReloadMetrics(Metrics& metrics)
     : successes_(metrics.counter(kReloads, {"success"})),

@@ -88,6 +88,15 @@ struct CacheMetrics {
   Metrics& metrics_;
 };
 
+/// Measures the writing of the store's file. Thread: any.
+struct CacheFileMetrics {
+  explicit CacheFileMetrics(Metrics& metrics);
+
+  const Counter written;
+  const Counter failed;
+  const Gauge last_write;  // in seconds since 1970
+};
+
 /// Counts reloads of the configuration. Making one says that the configuration in use is good. Thread: any.
 class ReloadMetrics {
  public:

@@ -10,6 +10,9 @@
 
 namespace sluice::gateway {
 
+/// Ends the keys under which bodies that make_by_type() judged are stored: never to be spliced into a merge.
+inline constexpr std::string_view kPassedOnKey = "\nany";
+
 class JsonCheck final : public backends::BodyCheck {
  public:
   /// What backends::Request::make_check takes, for bodies that are spliced.

@@ -82,6 +82,9 @@ Server::Server(std::filesystem::path config_file, Config config, Overrides overr
   reload_metrics_ = std::make_unique<ReloadMetrics>(metrics_);
   add_build_info(metrics_);
   for (unsigned i = 0; i < threads; ++i) workers_.push_back(std::make_unique<Running>(i));
+  if (const auto& file = runtime_->config.cache_file) {
+    flusher_ = std::make_unique<StaleFlusher>(store_, *file, runtime_->config.cache_flush, metrics_);
+  }
   open_listeners();
 }
 
@@ -122,6 +125,7 @@ int Server::run() {
       r.loop.run();
     });
   }
+  if (flusher_) flusher_->start();
   asio::co_spawn(control_.executor(), watch_signals(), asio::detached);
   asio::co_spawn(control_.executor(), get_ready(), asio::detached);
   if (admin_acceptor_) serve_admin(*this, std::move(*admin_acceptor_), lifetime_.ctx);
@@ -216,6 +220,8 @@ std::optional<std::string> Server::reload() {
   keep(config.admin, before.admin, "admin");
   keep(config.threads, before.threads, "threads");
   keep(config.cache_size, before.cache_size, "cache_size");
+  keep(config.cache_file, before.cache_file, "cache_file");
+  keep(config.cache_flush, before.cache_flush, "cache_flush");
 
   runtime_ = std::make_shared<const Runtime>(std::move(config), metrics_, runtime_.get());
   const std::shared_ptr<const Runtime> next = runtime_;
@@ -249,6 +255,9 @@ Task<> Server::drain() {
     }
   }
   if (bounded.ctx.is_done()) log_warn("drain_timeout: requests in flight are cut");
+  // However long the disk takes: a second signal still ends it at once, and leaves the file of before.
+  if (flusher_) flusher_->finish();
+  while (flusher_ && !flusher_->is_finished()) (void)co_await concurrency::sleep(Context(), kDrainPoll);
   log_info("stopped");
   control_.stop();
 }

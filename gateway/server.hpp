@@ -5,6 +5,7 @@
 #include "concurrency/loop.hpp"
 #include "gateway/config.hpp"
 #include "gateway/deployment.hpp"
+#include "gateway/stale_flusher.hpp"
 #include "gateway/worker.hpp"
 
 #include <atomic>
@@ -32,7 +33,7 @@ struct Overrides {
 class Server {
  public:
   /// Opens the listeners. `config` was read from `config_file`, which a reload reads again.
-  /// Throws std::runtime_error that names the address that cannot be listened on.
+  /// Throws std::runtime_error that names the address that cannot be listened on, or a cache_file that is not ours.
   Server(std::filesystem::path config_file, Config config, Overrides overrides);
   ~Server();
   Server(const Server&) = delete;
@@ -75,6 +76,7 @@ class Server {
   const Overrides overrides_;
   Metrics metrics_;
   StaleStore store_;
+  std::unique_ptr<StaleFlusher> flusher_;  // null without a cache_file
   std::unique_ptr<AccessLogWriter> access_log_;
   std::unique_ptr<Shared> shared_;
   std::unique_ptr<ReloadMetrics> reload_metrics_;

@@ -30,6 +30,7 @@ TEST(ConfigReader, FillsInTheDefaults) {
   const Config config = good(with(""));
   EXPECT_THAT(config.listen, ElementsAre(Address{"0.0.0.0", 8080}));
   EXPECT_EQ(config.admin, std::nullopt);
+  EXPECT_EQ(config.cache_file, std::nullopt);
   EXPECT_EQ(config.limits.max_connections, 10'000U);
   EXPECT_EQ(config.deadline_header.send, "X-Request-Timeout-Ms");
   ASSERT_EQ(config.backends.size(), 1U);
@@ -50,6 +51,7 @@ TEST(ConfigReader, FillsInTheDefaults) {
 TEST(ConfigReader, ReadsEveryKindOfValue) {
   const Config config = good(R"({
     "version": 1, "listen": ["[::]:80", "127.0.0.1:0"], "admin": "localhost:9901", "threads": 3, "cache_size": 1000,
+    "cache_file": "cache", "cache_flush": "5s",
     "drain_delay": "1s", "drain_timeout": "2s", "access_log": "off", "limits": { "max_header": "8KiB" },
     "deadline_header": { "accept": null, "send": "X-Left" }, "headers": { "Sluice-Calls": null, "X-Request-Id": "X-Id" },
     "backends": {
@@ -68,6 +70,8 @@ TEST(ConfigReader, ReadsEveryKindOfValue) {
   EXPECT_EQ(config.admin, (Address{"localhost", 9901}));
   EXPECT_EQ(config.threads, 3U);
   EXPECT_EQ(config.cache_size, 1000U);
+  EXPECT_EQ(config.cache_file, "cache");
+  EXPECT_EQ(config.cache_flush, 5s);
   EXPECT_EQ(config.drain_timeout, 2s);
   EXPECT_EQ(config.access_log, AccessLog::off);
   EXPECT_EQ(config.limits.max_header, 8192U);

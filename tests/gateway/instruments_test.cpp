@@ -114,6 +114,9 @@ TEST(Instruments, CountForTheProgram) {
   cache.stale_hits.add();
   cache.bytes.set(4096);
   cache.refused("users", "no_store").add();
+  const CacheFileMetrics file(metrics);
+  file.failed.add();
+  file.last_write.set(1234);
   const ReloadMetrics reloads(metrics);
   reloads.observe(true);
   reloads.observe(false);
@@ -124,6 +127,9 @@ TEST(Instruments, CountForTheProgram) {
   EXPECT_THAT(text, HasSubstr("sluice_cache_lookups_total{result=\"stale\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("sluice_cache_bytes 4096\n"));
   EXPECT_THAT(text, HasSubstr("sluice_cache_refused_total{backend=\"users\",reason=\"no_store\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sluice_cache_file_writes_total{result=\"failure\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr("sluice_cache_file_writes_total{result=\"success\"} 0\n"));
+  EXPECT_THAT(text, HasSubstr("sluice_cache_file_last_write_timestamp_seconds 1234\n"));
   EXPECT_THAT(text, HasSubstr("sluice_config_reloads_total{result=\"failure\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("sluice_config_reloads_total{result=\"success\"} 1\n"));
   EXPECT_THAT(text, HasSubstr("sluice_config_last_reload_successful 0\n"));

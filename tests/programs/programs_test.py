@@ -172,5 +172,112 @@ class Serving(unittest.TestCase):
         self.assertEqual(lines[200]["calls"][0]["outcome"], "fresh")
 
 
+class CacheFile(unittest.TestCase):
+    """What survives a restart, a kill, and a place that cannot be written."""
+
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.file = pathlib.Path(self.folder.name) / "sluice.json"
+        self.cache = pathlib.Path(self.folder.name) / "cache"
+
+    def stop(self, process: Process):
+        if process.process.poll() is None:
+            process.end(signal.SIGKILL)
+        process.process.stdout.close()
+        process.process.stderr.close()
+
+    def backend(self, *faults: str) -> Process:
+        flags = [word for fault in faults for word in ("--fault", fault)]
+        process = Process("sluice-backend", "--listen", "127.0.0.1:0", *flags, stream="stdout")
+        self.addCleanup(self.stop, process)
+        self.users = process.wait_for(r"listening on (\S+)")
+        return process
+
+    def serve(self, says: str, **settings) -> str:
+        """Starts a gateway with a cache_file, and returns what its log has to `says`."""
+        whole = config(self.users) | {"cache_file": str(self.cache), "access_log": "off"} | settings
+        whole["endpoints"][0]["calls"][0]["cache"] = {"stale_if_error": "1h"}
+        self.file.write_text(json.dumps(whole))
+        self.gateway = Process("sluice", "serve", str(self.file), stream="stderr")
+        self.addCleanup(self.stop, self.gateway)
+        said = self.gateway.wait_for(says)
+        self.address = self.gateway.wait_for(r"listening on (\S+)")
+        self.admin = self.gateway.wait_for(r"admin port on (\S+)")
+        return said
+
+    def writes(self, result: str) -> int:
+        line = rf'^sluice_cache_file_writes_total{{result="{result}"}} (\d+)$'
+        return int(re.search(line, get(self.admin, "/metrics")[1], re.MULTILINE).group(1))
+
+    def test_a_restart_in_an_outage_still_serves_stored_data_whose_age_goes_on(self):
+        backend = self.backend("header=Age:100")
+        self.serve("(not there yet)")
+        fresh = get(self.address, "/user/7")[1]
+        self.assertEqual(self.gateway.end(), 0)
+        backend.end(signal.SIGKILL)
+        for _ in range(2):  # what was only read is written again
+            self.assertEqual(self.serve(r"cache_file .*: (.*) read"), "1 entries")
+            reply, body = get(self.address, "/user/7")
+            self.assertEqual((reply.status, body), (200, fresh))
+            self.assertEqual(reply.getheader("Sluice-Result"), "degraded")
+            outcome = re.fullmatch(r"user=stale;ms=\d+;age=(\d+);reason=connect", reply.getheader("Sluice-Calls"))
+            self.assertGreaterEqual(int(outcome.group(1)), 100)
+            self.assertEqual(self.gateway.end(), 0)
+
+    def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(self):
+        self.backend("bytes=100000")
+        self.serve("(not there yet)", cache_flush="100ms")
+        for user in range(300):
+            self.assertEqual(get(self.address, f"/user/{user}")[0].status, 200)
+        seen = self.writes("success")
+        while self.writes("success") < seen + 2:  # a write that began after the last request is over
+            self.assertEqual(self.writes("failure"), 0)
+        for _ in range(5):
+            while not self.cache.with_name("cache.tmp").exists():
+                self.assertIsNone(self.gateway.process.poll())
+            self.assertEqual(self.gateway.end(signal.SIGKILL), -signal.SIGKILL)
+            self.assertEqual(self.serve(r"cache_file \S*: (.*)", cache_flush="100ms"), "300 entries read")
+
+    def test_a_second_signal_leaves_the_file_of_before(self):
+        self.backend("hang=head")
+        self.serve("(not there yet)", drain_delay="1h")
+        self.gateway.process.send_signal(signal.SIGTERM)
+        self.gateway.wait_for("(draining)")
+        self.assertEqual(self.gateway.end(), 128 + signal.SIGTERM)
+        self.assertFalse(self.cache.exists())
+
+    def test_a_place_that_cannot_be_written_is_logged_and_counted_and_nothing_else(self):
+        self.backend()
+        self.cache = self.file / "cache"  # a file is no folder
+        self.serve("error (cache_file .*): starting with nothing stored", cache_flush="100ms")
+        while self.writes("failure") < 3:
+            self.assertEqual(get(self.address, "/user/7")[0].status, 200)
+        self.gateway.process.send_signal(signal.SIGTERM)
+        _, log = self.gateway.process.communicate(timeout=60)
+        self.assertEqual(self.gateway.process.returncode, 0)
+        self.assertEqual(len(re.findall("error cache_file .*: Not a directory", log)), 1, log)
+
+    def test_a_file_of_somebody_else_is_left_alone(self):
+        self.users = "127.0.0.1:1"
+        self.cache.write_text("a letter")
+        self.file.write_text(json.dumps(config(self.users) | {"cache_file": str(self.cache)}))
+        done = run("sluice", "serve", str(self.file))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f'cache_file "{self.cache}": is not a cache of sluice', done.stderr)
+        self.assertEqual(self.cache.read_text(), "a letter")
+
+    def test_a_new_place_takes_effect_after_a_restart(self):
+        self.backend()
+        self.serve("(not there yet)")
+        whole = json.loads(self.file.read_text()) | {"cache_file": str(self.cache) + "2"}
+        self.file.write_text(json.dumps(whole))
+        self.gateway.process.send_signal(signal.SIGHUP)
+        self.gateway.wait_for('(a new "cache_file" takes effect after a restart)')
+        self.gateway.wait_for("(reload: done)")
+        self.assertEqual(self.gateway.end(), 0)
+        self.assertTrue(self.cache.exists())
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)
