@@ -89,26 +89,26 @@ class Channel {
 
   /// Blocks until the value is taken or buffered.
   /// Errors: closed (also when closed while waiting); canceled, deadline_exceeded from `ctx`.
-  [[nodiscard]] Task<Result<>> send(Context ctx, T value) {
+  [[nodiscard]] Task<Result<>> send(Context ctx, T value) const {
     return send_copy(state_, std::move(ctx), std::move(value));
   }
   /// The same for a value that must not be lost on failure: it is moved from on success only, and must live until then.
-  [[nodiscard]] Task<Result<>> send_from(Context ctx, T& value) {
+  [[nodiscard]] Task<Result<>> send_from(Context ctx, T& value) const {
     return send_by_reference(state_, std::move(ctx), value);
   }
 
   /// Blocks until there is a value. After close() what is buffered is still received.
   /// Errors: closed (and drained); canceled, deadline_exceeded from `ctx`.
-  [[nodiscard]] Task<Result<T>> receive(Context ctx) { return receive_from(state_, std::move(ctx)); }
+  [[nodiscard]] Task<Result<T>> receive(Context ctx) const { return receive_from(state_, std::move(ctx)); }
 
   /// Never block. False if it would have; `value` is moved from on success only. Error: closed.
-  [[nodiscard]] Result<bool> try_send(T&& value) { return try_send_by_reference(value); }
-  [[nodiscard]] Result<bool> try_send(const T& value) {
+  [[nodiscard]] Result<bool> try_send(T&& value) const { return try_send_by_reference(value); }
+  [[nodiscard]] Result<bool> try_send(const T& value) const {
     T copy(value);
     return try_send_by_reference(copy);
   }
   /// The value; empty if there is none now. Error: closed (and drained).
-  [[nodiscard]] Result<std::optional<T>> try_receive();
+  [[nodiscard]] Result<std::optional<T>> try_receive() const;
 
   /// All who wait wake. Error: closed, if it was; std::logic_error for a nil channel.
   Result<> close();
@@ -126,7 +126,7 @@ class Channel {
   friend class SendCase;
   using State = detail::ChannelState<T>;
 
-  Result<bool> try_send_by_reference(T& value);
+  Result<bool> try_send_by_reference(T& value) const;
   static Task<Result<>> send_by_reference(std::shared_ptr<State> state, Context ctx, T& value);
   static Task<Result<>> send_copy(std::shared_ptr<State> state, Context ctx, T value) {
     co_return co_await send_by_reference(std::move(state), std::move(ctx), value);
@@ -151,7 +151,7 @@ inline void wake(Waiter* waiter) {
 }  // namespace detail
 
 template <class T>
-Result<bool> Channel<T>::try_send_by_reference(T& value) {
+Result<bool> Channel<T>::try_send_by_reference(T& value) const {
   if (!state_) return false;
   detail::Waiter* woken = nullptr;
   {
@@ -164,7 +164,7 @@ Result<bool> Channel<T>::try_send_by_reference(T& value) {
 }
 
 template <class T>
-Result<std::optional<T>> Channel<T>::try_receive() {
+Result<std::optional<T>> Channel<T>::try_receive() const {
   std::optional<T> value;
   if (!state_) return value;
   detail::Waiter* woken = nullptr;

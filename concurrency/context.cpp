@@ -305,7 +305,7 @@ bool AfterFunc::stop() noexcept {
 }  // namespace detail
 
 bool Stop::operator()() const noexcept {
-  return func_->stop();
+  return func_ != nullptr && func_->stop();
 }
 
 using detail::ContextNode;

@@ -195,7 +195,8 @@ template <class Key>
 class Stop {
  public:
   explicit Stop(std::shared_ptr<detail::AfterFunc> func) : func_(std::move(func)) {}
-  /// True if this call kept the function from running; false if it has run, is about to, or was stopped before.
+  /// True if this call kept the function from running; false if it has run, is about to, was stopped before, or if
+  /// this was moved from.
   bool operator()() const noexcept;
 
  private:

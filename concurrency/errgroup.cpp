@@ -31,10 +31,11 @@ std::pair<ErrGroup, Context> ErrGroup::with_context(const Context& parent) {
   return {ErrGroup(std::make_shared<detail::GroupState>(std::move(cancel))), ctx};
 }
 
-void ErrGroup::set_limit(std::size_t most) {
+void ErrGroup::set_limit(std::int64_t most) {
   const std::lock_guard lock(state_->mutex);
   if (state_->running != 0) throw std::logic_error("ErrGroup: limit set while tasks run");
-  state_->limit.emplace(static_cast<std::int64_t>(most));
+  state_->limit.reset();
+  if (most >= 0) state_->limit.emplace(most);
 }
 
 Task<Result<>> ErrGroup::wait(Context ctx) {

@@ -9,6 +9,7 @@
 #include "concurrency/wait.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -134,8 +135,9 @@ class ErrGroup {
     return true;
   }
 
-  /// At most `most` tasks run at a time. Throws std::logic_error while any does.
-  void set_limit(std::size_t most);
+  /// At most `most` tasks run at a time; any number if it is negative; none, so that only try_go() makes sense, if it
+  /// is zero. Throws std::logic_error while any runs.
+  void set_limit(std::int64_t most);
 
   /// Ends when all tasks have: with the first error, or by rethrowing the exception if a task threw first. A task whose
   /// loop was destroyed under it counts as canceled.
@@ -192,7 +194,8 @@ class Collect {
     return started_++;
   }
 
-  /// The next outcome of those started. Errors: closed, when all have been had; from `ctx`.
+  /// The next outcome of those started. Errors: closed, when all have been had, or none is left after an exception;
+  /// from `ctx`.
   [[nodiscard]] Task<Result<Outcome<T>>> next(Context ctx) {
     if (taken_ == started_) {
       co_return Error::closed;
@@ -208,8 +211,13 @@ class Collect {
  private:
   template <class F, class... Args>
   static Task<> run(Channel<Outcome<T>> outcomes, std::size_t index, F f, Args... args) {
-    Result<T> result = co_await f(std::move(args)...);
-    (void)outcomes.try_send(Outcome<T>(index, std::move(result)));
+    try {
+      Result<T> result = co_await f(std::move(args)...);
+      (void)outcomes.try_send(Outcome<T>(index, std::move(result)));
+    } catch (...) {
+      (void)outcomes.close();  // nobody waits for what will not come
+      throw;
+    }
   }
 
   std::pair<ErrGroup, Context> made_;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 namespace sluice::concurrency {
@@ -196,6 +197,7 @@ template <class T>
 template <class... Cases>
 [[nodiscard]] Task<std::size_t> select(Cases... cases) {
   static_assert(sizeof...(Cases) <= 256);
+  static_assert((std::size_t{std::is_same_v<Cases, DefaultCase>} + ... + 0) <= 1, "more than one default case");
   std::array<detail::SelectCase*, sizeof...(Cases)> all{&cases...};
   std::array<detail::SelectCase*, sizeof...(Cases)> by_address{};
   std::array<std::uint8_t, sizeof...(Cases)> order{};

@@ -16,7 +16,8 @@ Timer::Timer(Duration duration)
 bool Timer::stop() {
   const bool was_running = is_armed();
   loop_.disarm(*this);
-  return expired_.try_receive().value().has_value() || was_running;
+  const auto unread = expired_.try_receive();  // an error if somebody has closed the channel
+  return was_running || (unread && unread->has_value());
 }
 
 bool Timer::reset(Duration duration) {

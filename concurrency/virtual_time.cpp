@@ -27,6 +27,7 @@ bool VirtualTime::step(TimePoint limit) {
 }
 
 void VirtualTime::advance(Duration duration) {
+  if (duration < Duration(0)) throw std::invalid_argument("VirtualTime: time does not go back");
   const TimePoint target = clock_.now() + duration;
   settle();
   while (step(target)) {

@@ -55,7 +55,8 @@ class VirtualTime {
 
   /// Runs all that is ready, without moving the clock.
   void settle();
-  /// Moves the clock by `duration`, stopping at each timer on the way and running what it starts.
+  /// Moves the clock by `duration`, stopping at each timer on the way and running what it starts. Throws
+  /// std::invalid_argument if `duration` is negative.
   void advance(Duration duration);
   /// Runs the task to its end, moving the clock as needed. Throws std::logic_error if it can never end.
   template <class T>

@@ -1,11 +1,13 @@
 #include "concurrency/wait_group.hpp"
 
+#include <limits>
 #include <stdexcept>
 
 namespace sluice::concurrency {
 
 void WaitGroup::add(long count) {
   const std::lock_guard lock(gathering_.mutex);
+  if (count > std::numeric_limits<long>::max() - count_) throw std::logic_error("WaitGroup: the count overflows");
   if (count_ + count < 0) throw std::logic_error("WaitGroup: negative count");
   count_ += count;
   if (count_ == 0) gathering_.wake_all();

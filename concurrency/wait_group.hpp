@@ -10,7 +10,7 @@ namespace sluice::concurrency {
 /// Go's sync.WaitGroup. It may be used again once it is back at zero. It must outlive those who wait. *any thread*
 class WaitGroup {
  public:
-  /// Throws std::logic_error, and changes nothing, if the count would become negative.
+  /// Throws std::logic_error, and changes nothing, if the count would become negative or overflow.
   void add(long count);
   void done() { add(-1); }
   /// Ends when the count is zero, at once if it is. Errors: canceled, deadline_exceeded from `ctx`.

@@ -53,7 +53,8 @@ def _lambda_at(code, bracket):
 
 
 def co_await_faults(code):
-    """Yields (position, fault) for each braced list or capturing lambda in the operand of a co_await."""
+    """Yields (position, fault) for each braced list or capturing lambda in the operand of a co_await, and for each
+    condition that is nothing but a co_await."""
     for match in re.finditer(r"\bco_await\b", code):
         at, depth = match.end(), 0
         while at < len(code):
@@ -63,12 +64,12 @@ def co_await_faults(code):
                 if found:
                     captures, after = found
                     if captures:
-                        yield at, "a lambda that captures"
+                        yield at, "a lambda that captures in the operand of a co_await"
                     at = after
                     continue
             if c == "{":
                 if not re.search(r"\($", code[:at]) or code[at : at + 2] != "{}":  # f({}): the background context
-                    yield at, "a list in braces"
+                    yield at, "a list in braces in the operand of a co_await"
                 at = closing(code, at)
             elif c in "([":
                 depth += 1
@@ -79,8 +80,18 @@ def co_await_faults(code):
             elif c == ";" or (c == "," and depth == 0):
                 break
             at += 1
+        if re.search(r"\b(if|while)\s*\(\s*!?\s*$", code[: match.start()]) and _is_one_call(code[match.end() : at]):
+            yield match.start(), "a condition that is nothing but a co_await"
         if _inside_initializer(code, match.start()):
             yield match.start(), "a co_await inside a list in braces"
+
+
+def _is_one_call(operand):
+    """Whether `operand` is not compared or combined with anything."""
+    whole = ""
+    while whole != operand:
+        whole, operand = operand, re.sub(r"\([^()]*\)", "", operand)
+    return not re.search(r"[=!|&?;]| [<>] ", operand)
 
 
 def _inside_initializer(code, position):

@@ -23,10 +23,11 @@ LAYERS = {
     "backends/demo": ({"concurrency", "backends"}, ("prometheus", "spdlog")),
     "backends": ({"concurrency", "backends"}, ("nlohmann", "prometheus", "spdlog")),
     "gateway": ({"concurrency", "backends", "gateway"}, ()),
+    "examples": ({"concurrency"}, ("boost/beast", "nlohmann", "prometheus", "spdlog")),
     "loadtest": ({"loadtest"}, ()),
     "tests": ({"concurrency", "backends", "gateway", "loadtest", "tests", "support"}, ()),  # support is in tests/
 }
-MODULES = {"concurrency", "backends", "gateway", "loadtest", "tests"}
+MODULES = {"concurrency", "backends", "examples", "gateway", "loadtest", "tests"}
 UMBRELLAS = {
     "boost/asio.hpp",
     "boost/asio/ssl.hpp",
@@ -84,7 +85,7 @@ def co_await_operands(_path, text):
     for position, fault in co_await_faults(code):
         yield line_of(
             code, position
-        ), f"{fault} in the operand of a co_await: g++ 12 miscompiles many; name it, or use parentheses"
+        ), f"{fault}: g++ 12 miscompiles many; name it, or use parentheses"
 
 
 def sleeps(_path, text):
@@ -172,12 +173,15 @@ RULES = {
             ASYNC % "Pair p{1, co_await g()};",
             ASYNC % "use({co_await g(), 2});",
             ASYNC % "h(a, [](int) { return 1; }, {2});\n co_await g({1});",
+            ASYNC % "if (!co_await sleep(ctx, 1ms)) co_return;",
+            ASYNC % "while (co_await call(x)) {\n    f();\n  }",
         ],
         [
             ASYNC % "co_await receive({});",
             ASYNC % "Options o{1, 2};\n  co_await call(std::move(o));",
             ASYNC % "co_return Reply{co_await_count};",
-            ASYNC % "if (co_await call(x)) {\n    list = {1, 2};\n  }",
+            ASYNC % "if ((co_await call(x)).has_value()) {\n    list = {1, 2};\n  }",
+            ASYNC % "if (co_await call(x) == 1) {\n    list = {1, 2};\n  }",
             ASYNC % "co_await call(x[i], y[0][1]);",
             ASYNC % "co_await call([](int i) { return Pair{i, 1}; });",
             ASYNC % "co_await say(\"{}\", 1, '{');",
@@ -218,7 +222,7 @@ RULES = {
     ),
     marks: (
         (".cpp", ".hpp", ".py", ".sh", ".txt", ".md", ".json", ".yaml", ".yml", "Dockerfile", "run"),
-        MODULES | {".ci", "docker", "docs", "examples", "run", "README.md", "CMakeLists.txt"},
+        MODULES | {".ci", "docker", "docs", "run", "README.md", "CMakeLists.txt"},
         "gateway/x.cpp",
         ["// TO" "DO: later\n", "x = 1; // FIX" "ME\n"],
         ["// methods.\n"],
