@@ -1,6 +1,8 @@
 // The body of a response while it arrives, and what judges it.
 #pragma once
 
+#include "backends/gunzip.hpp"
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +27,7 @@ class BodyCheck {
 struct Body {
   std::string bytes;
   std::unique_ptr<BodyCheck> check;  ///< what it recorded stays with the bytes; null: any bytes will do
+  std::unique_ptr<Gunzip> gunzip;    ///< while a body in gzip arrives, which `bytes` and `check` get decoded; else null
 };
 
 }  // namespace sluice::backends

@@ -26,6 +26,15 @@ Failure failure_of(const Context& ctx, const std::string& host) {
                                                             : Failure(Reason::cancelled, host + ": cancelled");
 }
 
+bool is_gzip(const Headers& headers) {
+  const auto coding = headers.find("Content-Encoding");
+  return coding && headers.count("Content-Encoding") == 1 && (iequals(*coding, "gzip") || iequals(*coding, "x-gzip"));
+}
+
+bool is_redirect(unsigned status) {
+  return (status >= 301 && status <= 303) || status == 307 || status == 308;
+}
+
 }  // namespace
 
 Connection::Connection(Socket socket, std::string host, ResponseLimits limits)
@@ -93,6 +102,10 @@ void Connection::parse() {
     switch (state) {
       case ResponseParser::State::head:
         refused_ = request_->accepts != nullptr && !request_->accepts(request_->accepted, parser_.status());
+        if (!refused_ && request_->decodes && is_gzip(parser_.headers())) {
+          parser_.headers().remove("Content-Encoding");
+          body_->gunzip = std::make_unique<Gunzip>();
+        }
         if (!refused_ && request_->make_check != nullptr) body_->check = request_->make_check(parser_.headers());
         continue;
       case ResponseParser::State::need_more:
@@ -128,6 +141,7 @@ void Connection::write_head(const Context& ctx, const Request& request) {
     return;
   }
   writer_.add_all(request.headers);
+  if (request.lines) writer_.add_lines(*request.lines);
   if (!request.deadline_header.empty()) {
     if (const auto left = ctx.remaining()) {
       const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(*left).count();
@@ -206,6 +220,7 @@ CallResult Connection::result(const Request& request) {
   if (request.accepts != nullptr && !request.accepts(request.accepted, status)) {
     Failure failure(Reason::status, host_ + ": status " + std::to_string(status));
     failure.status = status;
+    if (is_redirect(status)) failure.location = parser_.headers().find("Location").value_or("");
     return failure;
   }
   Response response(status, std::move(body_));

@@ -40,6 +40,7 @@ struct Failure {
   Reason reason = Reason::invalid;
   unsigned status = 0;     ///< the backend's status when `reason` is `status`
   bool retriable = false;  ///< another attempt may succeed; says nothing about whether the request is idempotent
+  std::string location;    ///< the Location of a refused redirect, as it was sent
   std::string detail;      ///< for the log; may name a server, so it never goes to a client
 };
 

@@ -53,6 +53,32 @@ bool HeadWriter::add(std::string_view name, std::uint64_t value) {
   return add(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
 }
 
+std::size_t HeadWriter::find_line(std::string_view name, std::size_t from) const {
+  for (std::size_t begin = from; begin < out_.size();) {
+    const std::string_view line = std::string_view(out_).substr(begin);
+    if (line.size() > name.size() && line[name.size()] == ':' && iequals(line.substr(0, name.size()), name)) {
+      return begin;
+    }
+    const std::size_t end = out_.find('\n', begin);
+    if (end == std::string::npos) break;
+    begin = end + 1;
+  }
+  return std::string::npos;
+}
+
+void HeadWriter::remove(std::string_view name) {
+  for (std::size_t at = find_line(name, 0); at != std::string::npos; at = find_line(name, at)) {
+    out_.erase(at, out_.find('\n', at) + 1 - at);
+  }
+}
+
+std::optional<std::string_view> HeadWriter::find(std::string_view name) const {
+  const std::size_t at = find_line(name, 0);
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t value = at + name.size() + 2;
+  return std::string_view(out_).substr(value, out_.find('\r', value) - value);
+}
+
 void HeadWriter::add_all(const Headers& fields) {
   for (const Headers::Field field : fields) {
     if (is_hop_by_hop(field.name) || iequals(field.name, "content-length") || iequals(field.name, "host")) continue;

@@ -3,7 +3,9 @@
 
 #include "backends/headers.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -21,11 +23,21 @@ class HeadWriter {
   /// Appends the end-to-end fields of `fields`, by the same rule. What the writer itself decides on is skipped:
   /// Content-Length, Host, and all that is hop-by-hop without regard to what Connection names.
   void add_all(const Headers& fields);
+  /// Appends fields that another HeadWriter has written.
+  void add_lines(std::string_view lines) { out_ += lines; }
+  /// Takes all fields called `name` out of the head that is being written.
+  void remove(std::string_view name);
+  /// The value of the first field called `name`, until the next add() or remove().
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view name) const;
   /// The empty line.
   void finish() { out_ += "\r\n"; }
 
  protected:
   std::string& out_;
+
+ private:
+  // Where the line of the first field called `name` begins, from `from` on, which begins a line; npos: there is none.
+  [[nodiscard]] std::size_t find_line(std::string_view name, std::size_t from) const;
 };
 
 }  // namespace sluice::backends

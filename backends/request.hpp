@@ -19,6 +19,7 @@ struct Request {
   std::string method = "GET";
   std::string target = "/";
   Headers headers;                                              ///< without Host, Content-Length and hop-by-hop fields
+  std::shared_ptr<const std::string> lines;                     ///< more fields, whole lines by HeadWriter; null: none
   std::shared_ptr<const std::string> body;                      ///< null: none
   std::string deadline_header;                                  ///< carries the remaining milliseconds; empty: not sent
   bool (*accepts)(const void* set, unsigned status) = nullptr;  ///< other statuses fail at once; null: all are fine
@@ -26,6 +27,7 @@ struct Request {
   /// Makes what judges the body of an accepted response with these headers; null, or a null result: any bytes will do.
   std::unique_ptr<BodyCheck> (*make_check)(const Headers& headers) = nullptr;
   bool keep_headers = false;  ///< whether Response::headers is wanted
+  bool decodes = false;       ///< whether a body in gzip is decoded, and loses its Content-Encoding
 };
 
 struct Response {

@@ -72,17 +72,27 @@ class ResponseParser::Machine final : public detail::Message {
   bool on_field(detail::http::field, std::string_view) { return true; }
   bool on_head_end() override { return true; }
   bool on_body(std::string_view bytes) override {
-    has_body_ = has_body_ || !bytes.empty();
-    body_->bytes.append(bytes);
-    if (!body_->check || body_->check->feed(bytes)) return true;
-    return fail(detail::Fault::body_refused);
+    if (!body_->gunzip) return take(bytes);
+    const auto sink = [](void* self, std::string_view decoded) { return static_cast<Machine*>(self)->take(decoded); };
+    if (body_->gunzip->feed(bytes, sink, this)) return true;
+    return fault != detail::Fault::none ? false : fail(detail::Fault::coding);
   }
   bool on_end() override {
+    if (body_->gunzip && !body_->gunzip->is_whole()) return fail(detail::Fault::coding);
+    body_->gunzip.reset();  // some 40 KiB, which need not be stored with the body
     if (!has_body_ || !body_->check || body_->check->finish()) return true;
     return fail(detail::Fault::body_refused);
   }
 
  private:
+  bool take(std::string_view bytes) {
+    if (bytes.size() > max_body - body_->bytes.size()) return fail(detail::Fault::body_too_large);
+    has_body_ = has_body_ || !bytes.empty();
+    body_->bytes.append(bytes);
+    if (!body_->check || body_->check->feed(bytes)) return true;
+    return fail(detail::Fault::body_refused);
+  }
+
   void start_head() {
     reset_message();
     scanner_.reset();

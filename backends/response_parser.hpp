@@ -56,14 +56,14 @@ class ResponseParser {
   ResponseParser(ResponseParser&&) noexcept;
   ResponseParser& operator=(ResponseParser&&) noexcept;
 
-  /// Forgets the response before. Body bytes are appended to `body.bytes` as they arrive and shown to `body.check`, if
-  /// that is set by the time State::head is left; `body` must live until the end of the response. The owner may take
-  /// bytes out of `body.bytes` between calls (streaming).
+  /// Forgets the response before. Body bytes are appended to `body.bytes` as they arrive and shown to `body.check`,
+  /// decoded first where there is a `body.gunzip`, if these are set by the time State::head is left; `body` must live
+  /// until the end of the response. The owner may take bytes out of `body.bytes` between calls (streaming).
   void start(bool to_head_request, Body& body, ResponseLimits limits = {});
 
   /// Takes what it can from the front of `input`: all bytes received and not yet consumed, in order.
   /// Failures: invalid (not HTTP, ambiguous framing, refused by the check), too_large (a limit; early when
-  /// Content-Length says so).
+  /// Content-Length says so). Of a body in gzip the decoded bytes count, too.
   [[nodiscard]] Progress parse(std::string_view input);
 
   /// The server closed, and all it sent was shown to parse(): completes a body that ends with the connection, otherwise

@@ -28,6 +28,7 @@ Servers::Servers(std::vector<ServerName> names, std::string host_header)
     : names_(std::move(names)),
       host_header_(std::move(host_header)),
       resolved_(names_.size()),
+      problems_(names_.size()),
       current_(std::make_shared<const ServerList>()) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     boost::system::error_code ec;
@@ -57,9 +58,12 @@ Task<Result<>> Servers::resolve(Context ctx, std::function<void(const std::strin
         ctx, resolver.async_resolve(names_[i].host, std::to_string(names_[i].port), boost::asio::deferred));
     if (ctx.is_done()) co_return ctx.err();
     if (found.has_error()) {
-      on_problem(names_[i].host + ": " + found.error().message());
+      const std::string problem = names_[i].host + ": " + found.error().message();
+      if (problem != problems_[i]) on_problem(problem);
+      problems_[i] = problem;
       continue;
     }
+    problems_[i].clear();
     ServerList list;
     for (const auto& entry : *found) {
       list.emplace_back(entry.endpoint(), host_header_.empty() ? host_and_port(names_[i]) : host_header_);

@@ -41,7 +41,8 @@ class Servers {
   [[nodiscard]] const concurrency::Snapshot<ServerList>& current() const { return current_; }
   [[nodiscard]] bool has_names() const;
 
-  /// Resolves all names once; one that cannot be resolved keeps the addresses it had, and is told to `on_problem`.
+  /// Resolves all names once; one that cannot be resolved keeps the addresses it had, and is told to `on_problem`
+  /// when the problem is not that of the time before.
   /// Errors: canceled, deadline_exceeded from `ctx`. One caller at a time.
   concurrency::Task<concurrency::Result<>> resolve(concurrency::Context ctx,
                                                    std::function<void(const std::string&)> on_problem);
@@ -51,7 +52,9 @@ class Servers {
 
   const std::vector<ServerName> names_;
   const std::string host_header_;
-  std::vector<ServerList> resolved_;  // of each name; touched by resolve() only
+  // Of each name; touched by resolve() only.
+  std::vector<ServerList> resolved_;
+  std::vector<std::string> problems_;  // as last told; empty: it was resolved
   concurrency::Snapshot<ServerList> current_;
 };
 

@@ -3,8 +3,10 @@
 #include "concurrency/loop.hpp"
 #include "concurrency/select.hpp"
 #include "gateway/call_request.hpp"
+#include "gateway/header_lines.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/origin.hpp"
+#include "gateway/redirect.hpp"
 
 #include <algorithm>
 
@@ -79,7 +81,10 @@ Task<bool> Call::fetch(Context ctx) {
   if (plan_.is_json && may_replace_errors() && plan_.config.cache->stale_after)
     co_return co_await fetch_or_be_slow(ctx);
   if (key_.empty()) {  // nothing is stored of it
-    const Answer answer = co_await incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_);
+    auto asking = plan_.config.follow_redirects == 0
+                      ? incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_)
+                      : call_following(std::move(ctx), incoming_.deployment, plan_, request_);
+    const Answer answer = co_await std::move(asking);
     co_return take(answer);
   }
   const Answer answer = co_await ask(std::move(ctx), Fetched(incoming_.deployment, plan_, request_, key_));
@@ -130,7 +135,10 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
 }
 
 Task<Call::Answer> Call::ask(Context ctx, Fetched what) {
-  Answer answer = co_await what.deployment->backend(what.plan->config.backend).call(ctx, what.request);
+  auto asking = what.plan->config.follow_redirects == 0
+                    ? what.deployment->backend(what.plan->config.backend).call(ctx, what.request)
+                    : call_following(ctx, what.deployment, *what.plan, what.request);
+  Answer answer = co_await std::move(asking);
   const CallResult& result = answer.result;
   Shared& shared = what.deployment->shared;
   if (result.has_error()) {
@@ -149,6 +157,7 @@ Task<Call::Answer> Call::ask(Context ctx, Fetched what) {
   StaleEntry entry;
   entry.status = result->status;
   entry.media_type = std::string(result->headers.find("Content-Type").value_or(""));
+  append_lines(result->headers, runtime.kept_headers[what.plan->config.backend], entry.headers);
   entry.body = result->body;
   entry.stored_at = Loop::current().now();
   entry.age_when_stored = origin.age;
@@ -183,6 +192,7 @@ bool Call::take(const Answer& answer) {
     fragment_.status = result->status;
     fragment_.bytes = plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes);
     fragment_.media_type = std::string(result->headers.find("Content-Type").value_or(""));
+    if (!plan_.taken_headers.empty()) append_lines(result->headers, plan_.taken_headers, fragment_.headers);
     fragment_.owner = result->body;
     fragment_.fresh_for = answer.fresh_for;
     return true;
@@ -206,6 +216,12 @@ void Call::use_stored(Outcome outcome) {
   fragment_.age = stored_->age(Loop::current().now());
   fragment_.bytes = plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes);
   fragment_.media_type = stored_->media_type;
+  for_each_line(stored_->headers, [&](std::string_view name, std::string_view value) {
+    const auto& taken = plan_.taken_headers;
+    const bool is_taken =
+        std::any_of(taken.begin(), taken.end(), [&](const auto& t) { return backends::iequals(t, name); });
+    if (is_taken) fragment_.headers.append(name).append(": ").append(value).append(1, '\n');
+  });
   fragment_.owner = stored_;
 }
 

@@ -27,6 +27,7 @@ struct Fragment {
   std::optional<concurrency::Duration> fresh_for;  // what is left of its ttl, if it has one
   std::string_view bytes;  // the body: for a merge its JSON value; lives as long as the fragment and the runtime
   std::string media_type;  // of `first`
+  std::string headers;     // of the response, those that the reply takes (header_lines.hpp)
   std::shared_ptr<const void> owner;  // of `bytes`
 
   [[nodiscard]] bool has_data() const {

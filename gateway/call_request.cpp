@@ -1,6 +1,7 @@
 #include "gateway/call_request.hpp"
 
 #include "gateway/json_check.hpp"
+#include "gateway/percent.hpp"
 
 #include <algorithm>
 #include <string_view>
@@ -18,15 +19,21 @@ std::optional<std::string_view> find_header(const void* headers, std::string_vie
   return static_cast<const backends::Headers*>(headers)->find(name);
 }
 
-void forward_query(const Names& names, std::string_view query, std::string& target) {
+bool contains(const std::vector<std::string>& list, std::string_view item) {
+  return std::find(list.begin(), list.end(), item) != list.end();
+}
+
+/// What the template names is its own, whether it has a value or not.
+void forward_query(const Names& names, const std::vector<std::string>& own, std::string_view query,
+                   std::string& target) {
   if (!names.all && names.list.empty()) return;
   char separator = target.find('?') == std::string::npos ? '?' : '&';
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    const std::string_view name = pair.substr(0, pair.find('='));
-    const bool is_listed = std::find(names.list.begin(), names.list.end(), name) != names.list.end();
-    if (pair.empty() || (!names.all && !is_listed)) continue;
+    if (pair.empty()) continue;
+    const std::string name = decoded_query(pair.substr(0, pair.find('=')));
+    if ((!names.all && !contains(names.list, name)) || contains(own, name)) continue;
     target.append(1, separator).append(pair);
     separator = '&';
   }
@@ -49,11 +56,15 @@ void forward_headers(const Names& names, const backends::Headers& from, backends
   }
 }
 
-void add_vary(const CacheConfig& cache, const backends::Headers& headers, std::string& key) {
+void add_vary(const CacheConfig& cache, const Incoming& incoming, std::string& key) {
   for (const std::string& name : cache.vary) {
     // Control characters cannot be in a value, so they separate unambiguously.
     key.append(1, '\n').append(name);
-    headers.find_all(name, [&](std::string_view value) { key.append(1, '\t').append(value); });
+    if (const auto own = forwarded_value(incoming, name)) {  // not what the client claims
+      key.append(1, '\t').append(*own);
+      continue;
+    }
+    incoming.parser.headers().find_all(name, [&](std::string_view value) { key.append(1, '\t').append(value); });
   }
 }
 
@@ -73,9 +84,13 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   values.find_header = &find_header;
   request->target.clear();
   if (!plan.path.expand(values, request->target)) return std::nullopt;
-  forward_query(config.forward.query, incoming.parser.query(), request->target);
+  forward_query(config.forward.query, plan.query_names, incoming.parser.query(), request->target);
 
+  const std::string_view method = incoming.parser.method_text();
+  request->method = config.method ? *config.method : std::string(method == "HEAD" ? "GET" : method);
+  const bool is_stored = config.cache && request->method == "GET";
   forward_headers(config.forward.headers, asked_with, request->headers);
+  add_common(incoming, plan, is_stored, *request);
   std::string value;
   std::string asked_for;  // in headers, by the client's path or query: part of the key
   for (const auto& [name, source] : plan.headers) {
@@ -85,12 +100,6 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
     if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
   }
   for (const HeaderTemplate& constant : backend.headers) request->headers.set(constant.name, constant.value);
-  const AddedHeaders& added = runtime.config.headers;
-  if (added.request_id) request->headers.set(*added.request_id, incoming.request_id);
-  if (added.traceparent) request->headers.set(*added.traceparent, incoming.traceparent);
-
-  const std::string_view method = incoming.parser.method_text();
-  request->method = config.method ? *config.method : std::string(method == "HEAD" ? "GET" : method);
   if (config.forward.body && request->method != "GET" && request->method != "HEAD") request->body = incoming.body;
   if (request->body) {
     if (const auto type = asked_with.find("Content-Type")) request->headers.set("Content-Type", *type);
@@ -99,15 +108,17 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   if (deadline.accept) request->headers.remove(*deadline.accept);  // a wish of the client, not what is left of it
   if (deadline.send) request->headers.remove(*deadline.send);
   request->deadline_header = deadline.send.value_or("");
+  request->decodes = true;
+  if (backend.compression) request->headers.set("Accept-Encoding", "gzip");
   request->accepts = &is_accepted;
   request->accepted = &config.accept;
   request->make_check = plan.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
-  request->keep_headers = !plan.is_json || config.cache.has_value();
+  request->keep_headers = !plan.is_json || config.cache.has_value() || !plan.taken_headers.empty();
 
   CallRequest made;
-  if (config.cache && request->method == "GET") {
+  if (is_stored) {
     made.key.append(backend.name).append(1, ' ').append(request->target);
-    add_vary(*config.cache, asked_with, made.key);
+    add_vary(*config.cache, incoming, made.key);
     made.key += asked_for;
     if (!plan.is_json) made.key += kPassedOnKey;
   }

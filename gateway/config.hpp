@@ -71,6 +71,34 @@ struct ForwardConfig {
   bool body = true;  // of methods that have one
 };
 
+/// Which pages of other origins may use an endpoint from a browser.
+struct CorsConfig {
+  std::vector<std::string> origins;  // "*", or lower case, perhaps with "*." before the host
+  std::vector<std::string> methods;  // empty: the endpoint's
+  Names headers;                     // that a page may send
+  std::vector<std::string> expose;   // that a page may read
+  bool credentials = false;
+  std::optional<std::chrono::nanoseconds> max_age;  // none: the browser's own
+};
+
+/// Names of headers taken from the response of the call `call`, in lower case.
+struct TakenHeaders {
+  std::string call;
+  std::vector<std::string> names;
+};
+
+/// What is changed about the headers of an endpoint's replies: first `remove`, then `from`, then `add`.
+struct ResponseHeadersConfig {
+  std::vector<HeaderTemplate> add;  // constants
+  std::vector<std::string> remove;  // lower case
+  std::vector<TakenHeaders> from;
+};
+
+/// When a reply is compressed for a client that accepts it.
+struct CompressionConfig {
+  std::size_t min_size = 1024;
+};
+
 /// One request that an endpoint makes to a backend.
 struct CallConfig {
   std::string name;
@@ -85,6 +113,7 @@ struct CallConfig {
   StatusSet pass_status = statuses({401, 403, 404, 409, 410, 422, 429});
   ForwardConfig forward;
   std::optional<CacheConfig> cache;
+  unsigned follow_redirects = 0;  // at most so many, one after the other
 
   CallConfig();
 };
@@ -99,6 +128,9 @@ struct EndpointConfig {
   std::optional<std::chrono::nanoseconds> stagger;  // of `first`; none: all calls start at once
   std::vector<CallConfig> calls;
   std::size_t max_body = std::size_t{1} << 20;
+  std::optional<CorsConfig> cors;
+  ResponseHeadersConfig response_headers;
+  std::optional<CompressionConfig> compression;
 };
 
 /// A named group of interchangeable servers.
@@ -115,6 +147,7 @@ struct BackendConfig {
   std::size_t max_response = std::size_t{8} << 20;
   std::size_t max_header = std::size_t{16} << 10;
   Balance balance = Balance::least_loaded;
+  bool compression = false;  // whether gzip is asked for
 
   bool operator==(const BackendConfig&) const = default;
 };
@@ -136,12 +169,18 @@ struct DeadlineHeader {
   std::optional<std::string> send = "X-Request-Timeout-Ms";
 };
 
-/// The names of the headers that the gateway adds; none: not added.
+/// The names of the headers that the gateway adds to replies and to calls; none: not added.
 struct AddedHeaders {
   std::optional<std::string> result = "Sluice-Result";
   std::optional<std::string> calls = "Sluice-Calls";
   std::optional<std::string> request_id = "X-Request-Id";
   std::optional<std::string> traceparent = "traceparent";
+  std::optional<std::string> server_timing;
+  std::optional<std::string> forwarded_for = "X-Forwarded-For";
+  std::optional<std::string> forwarded_proto = "X-Forwarded-Proto";
+  std::optional<std::string> forwarded_host = "X-Forwarded-Host";
+  std::optional<std::string> forwarded;
+  std::optional<std::string> via = "Via";
 };
 
 /// One whole configuration. Backends and endpoints are in the order of the file.
@@ -160,6 +199,7 @@ struct Config {
   LimitsConfig limits;
   AccessLog access_log = AccessLog::json;
   AddedHeaders headers;
+  std::vector<std::string> trusted_proxies;  // addresses and networks (networks.hpp)
 };
 
 inline CallConfig::CallConfig() {

@@ -177,6 +177,12 @@ bool ConfigCheck::check_map(ConfigNode& value, const Shape& shape, const std::st
       is_valid = fail(member.begin, child,
                       "the key must be " + std::string(shape.rule->expected) + ", got \"" + member.key + "\"");
     }
+    for (const ConfigNode::Member& other : value.members) {
+      if (&other == &member) break;
+      if (shape.rule->is_case_insensitive && lower_case(other.key) == lower_case(member.key)) {
+        is_valid = fail(member.begin, child, "is the same name as \"" + other.key + "\"");
+      }
+    }
     if (!check(member.value, *shape.element, child)) is_valid = false;
   }
   return is_valid;
@@ -217,8 +223,8 @@ bool ConfigCheck::expand(ConfigNode& value, const std::string& pointer) {
     std::string result;
     if (!expand_one(reference, value, pointer, result)) return false;
     expanded.append(left.substr(0, start)).append(result);
-    shown_.append(left.substr(0, start))
-        .append(reference.starts_with("file:") ? left.substr(start, end + 1 - start) : result);
+    shown_.append(left.substr(0, end + 1));
+    value.has_reference = true;
     left.remove_prefix(end + 1);
   }
   expanded.append(left);

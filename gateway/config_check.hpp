@@ -37,7 +37,7 @@ class ConfigCheck {
   bool check_map(ConfigNode& value, const Shape& shape, const std::string& pointer);
   bool check_section(ConfigNode& value, const Section& section, const std::string& pointer);
 
-  // Puts values into `value.text` and leaves in `shown_` what messages may show of it: files hold secrets.
+  // Puts values into `value.text` and leaves in `shown_` what messages may show of it: the values may be secret.
   bool expand(ConfigNode& value, const std::string& pointer);
   bool expand_one(std::string_view reference, const ConfigNode& value, const std::string& pointer, std::string& result);
 

@@ -2,93 +2,16 @@
 #include "gateway/config_keys.hpp"
 
 #include "gateway/config.hpp"
-#include "gateway/config_values.hpp"
-#include "gateway/text_rules.hpp"
+#include "gateway/detail/key_shapes.hpp"
 
 #include <algorithm>
-#include <utility>
 
 namespace sluice::gateway {
 namespace {
 
 using namespace std::chrono_literals;
-using Nanoseconds = std::chrono::nanoseconds;
+using namespace detail;
 using Kind = Shape::Kind;
-
-Shape boolean() {
-  return {.kind = Kind::boolean};
-}
-Shape integer(std::int64_t min, std::int64_t max) {
-  return {.kind = Kind::integer, .min = min, .max = max};
-}
-Shape duration(Nanoseconds min, Nanoseconds max) {
-  return {.kind = Kind::duration, .min = min.count(), .max = max.count()};
-}
-Shape size(std::int64_t min, std::int64_t max) {
-  return {.kind = Kind::size, .min = min, .max = max};
-}
-Shape choice(std::vector<std::string_view> choices) {
-  return {.kind = Kind::choice, .choices = std::move(choices)};
-}
-Shape text(const TextRule& rule) {
-  return {.kind = Kind::text, .rule = &rule};
-}
-Shape status(std::int64_t min, std::int64_t max) {
-  return {.kind = Kind::status, .min = min, .max = max};
-}
-Shape section(const Section& keys) {
-  return {.kind = Kind::section, .section = &keys};
-}
-Shape list(Shape element, std::int64_t min = 0) {
-  return {.kind = Kind::list, .min = min, .element = std::make_shared<const Shape>(std::move(element))};
-}
-Shape map(const TextRule& names, Shape element) {
-  return {.kind = Kind::map, .rule = &names, .element = std::make_shared<const Shape>(std::move(element))};
-}
-Shape one_or_list(Shape element) {
-  Shape shape = list(std::move(element), 1);
-  shape.is_single_allowed = true;
-  return shape;
-}
-
-template <class T>
-constexpr bool kIsOptional = false;
-template <class T>
-constexpr bool kIsOptional<std::optional<T>> = true;
-
-constexpr std::int64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
-constexpr Nanoseconds kLong = 10min, kDay = 24h, kYear = 365 * kDay;
-
-// A key whose value is kept in `member`; the default is what a new Owner has there.
-template <class Owner, class T>
-Key key(std::string_view name, T Owner::* member, Shape shape, std::string_view description) {
-  Key result{.name = name, .description = description, .shape = shape};
-  result.is_nullable = kIsOptional<T>;
-  result.default_value = show(Owner().*member, shape);
-  result.store = [member, kept = std::move(shape)](const ConfigNode& value, void* owner) {
-    load(value, kept, static_cast<Owner*>(owner)->*member);
-  };
-  return result;
-}
-
-// A key of one thing only, which `defaults` cannot have.
-Key own(Key key) {
-  key.has_default = false;
-  key.is_nullable = false;
-  key.default_value.clear();
-  return key;
-}
-
-Key required(Key key) {
-  key = own(std::move(key));
-  key.is_required = true;
-  return key;
-}
-
-// A key that the reader looks at itself.
-Key read_apart(std::string_view name, Shape shape, std::string_view description) {
-  return {.name = name, .description = description, .shape = std::move(shape), .has_default = false};
-}
 
 Key fallback() {
   return {
@@ -104,10 +27,6 @@ Section without_own_keys(const Section& section, std::string_view name, std::str
   Section result{name, description, section.keys};
   std::erase_if(result.keys, [](const Key& key) { return !key.has_default; });
   return result;
-}
-
-Shape methods() {
-  return choice({"GET", "POST", "PUT", "PATCH", "DELETE"});
 }
 
 Key stale_on() {
@@ -211,20 +130,6 @@ const Section& deadline_header_section() {
   return result;
 }
 
-const Section& headers_section() {
-  using H = AddedHeaders;
-  static const Section result{
-      "headers",
-      "Renames a header that the gateway adds to its replies, or turns it off with `null`.",
-      {
-          key("Sluice-Result", &H::result, text(kHeaderName), "The result of the request."),
-          key("Sluice-Calls", &H::calls, text(kHeaderName), "The outcome of each call."),
-          key("X-Request-Id", &H::request_id, text(kHeaderName), "Accepted from the client or made."),
-          key("traceparent", &H::traceparent, text(kHeaderName), "Accepted from the client or made."),
-      }};
-  return result;
-}
-
 const Section& defaults_section() {
   static const Section endpoint = without_own_keys(endpoint_section(), "defaults.endpoint", "Defaults of endpoints.");
   static const Section call = without_own_keys(call_section(), "defaults.call", "Defaults of calls.");
@@ -282,6 +187,10 @@ const Section& call_section() {
               "Of a required call: statuses that become the reply's own."),
           key("forward", &C::forward, section(forward_section()), "What of the client's request goes along."),
           key("cache", &C::cache, section(cache_section()), "What is stored. Default: nothing."),
+          key("follow_redirects", &C::follow_redirects, integer(0, 10),
+              "How many redirects of a GET are followed, one after the other, to servers of the same backend only. "
+              "Others "
+              "fail the call with their status."),
       }};
   return result;
 }
@@ -302,6 +211,11 @@ const Section& endpoint_section() {
               "Of `first`: the next call starts when the one before failed or after this long. Default: all at once."),
           required(read_apart("calls", list(section(call_section()), 1), "The calls, in the order of the reply.")),
           key("max_body", &E::max_body, size(0, kGiB), "Body of a request; above it 413. Default: that of `limits`."),
+          key("cors", &E::cors, section(cors_section()), "Pages of other origins that may use it. Default: none."),
+          key("response_headers", &E::response_headers, section(response_headers_section()),
+              "What is changed about the headers of its replies."),
+          key("compression", &E::compression, section(compression_section()),
+              "Compresses replies for clients that accept gzip. Default: never."),
       }};
   return result;
 }
@@ -315,7 +229,7 @@ const Section& backend_section() {
           required(key("servers", &B::servers, list(text(kServer), 1),
                        "`http://host:port`, `http://[::1]:port`; the port's default is 80.")),
           key("headers", &B::headers, map(kHeaderName, text(kHeaderValue)), "Constant headers to send."),
-          key("host_header", &B::host_header, text(kHeaderValue),
+          key("host_header", &B::host_header, text(kAuthority),
               "The Host to send. Default: the server's host and port."),
           key("connect_timeout", &B::connect_timeout, duration(1ms, kLong), "For opening a connection."),
           key("timeout", &B::timeout, duration(1ms, kLong), "For one attempt. Default: what is left of the call."),
@@ -326,6 +240,8 @@ const Section& backend_section() {
           key("max_header", &B::max_header, size(kKiB, kMiB), "Header block of a response; above it the call fails."),
           key("balance", &B::balance, choice({"least_loaded", "round_robin"}),
               "`least_loaded`: the better of two servers chosen at random, by latency and requests in flight."),
+          key("compression", &B::compression, boolean(),
+              "Whether gzip is asked for. A response that comes in gzip is decoded either way."),
       }};
   return result;
 }
@@ -358,6 +274,9 @@ const Section& config_section() {
           key("limits", &C::limits, section(limits_section()), "What a client may send, and for how long."),
           key("access_log", &C::access_log, choice({"json", "text", "off"}), "Form of the access log."),
           key("headers", &C::headers, section(headers_section()), "Names of the headers that the gateway adds."),
+          key("trusted_proxies", &C::trusted_proxies, list(text(kNetwork)),
+              "Addresses and networks (`10.0.0.0/8`) of proxies before the gateway, whose `X-Forwarded-` headers and "
+              "`Forwarded` are believed."),
       }};
   return result;
 }

@@ -79,5 +79,10 @@ const Section& config_section();
 const Section& endpoint_section();
 const Section& call_section();
 const Section& backend_section();
+// In config_keys_headers.cpp.
+const Section& headers_section();
+const Section& cors_section();
+const Section& response_headers_section();
+const Section& compression_section();
 
 }  // namespace sluice::gateway

@@ -27,7 +27,39 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return table[a.size()][b.size()];
 }
 
+const ConfigNode* walk(const ConfigNode& root, const std::string& pointer, std::size_t& walked) {
+  const ConfigNode* node = &root;
+  walked = 0;
+  while (walked < pointer.size()) {
+    const std::size_t end = std::min(pointer.find('/', walked + 1), pointer.size());
+    const std::string token = pointer.substr(walked, end - walked);
+    const ConfigNode* next = nullptr;
+    for (const ConfigNode::Member& member : node->members) {
+      if (pointer_to("", member.key) == token) next = &member.value;
+    }
+    if (node->kind == ConfigNode::Kind::array) {
+      const std::size_t index = std::stoul(token.substr(1));
+      if (index < node->elements.size()) next = &node->elements[index];
+    }
+    if (next == nullptr) break;
+    node = next;
+    walked = end;
+  }
+  return node;
+}
+
 }  // namespace
+
+Place place_of(const ConfigNode& root, const std::string& pointer) {
+  std::size_t walked = 0;
+  const ConfigNode* node = walk(root, pointer, walked);
+  return {node->begin, pointer.substr(0, walked)};
+}
+
+const ConfigNode* node_at(const ConfigNode& root, const std::string& pointer) {
+  std::size_t walked = 0;
+  return walk(root, pointer, walked);
+}
 
 bool ConfigProblems::has_errors() const {
   return std::any_of(problems_.begin(), problems_.end(),

@@ -17,6 +17,11 @@ struct Place {
   std::string pointer;
 };
 
+/// The value at `pointer`, or what of its way exists: a value that came from `defaults` is reported where it is used.
+[[nodiscard]] Place place_of(const ConfigNode& root, const std::string& pointer);
+/// The same value itself.
+[[nodiscard]] const ConfigNode* node_at(const ConfigNode& root, const std::string& pointer);
+
 /// Thread: one. `text` must outlive it.
 class ConfigProblems {
  public:

@@ -18,20 +18,24 @@
 namespace sluice::gateway {
 namespace {
 
-// Headers that belong to a connection or a message, which the gateway makes itself.
-bool is_managed(std::string_view name) {
-  constexpr std::string_view kManaged[] = {"connection", "content-length",   "expect", "host",
-                                           "keep-alive", "proxy-connection", "te",     "trailer",
-                                           "upgrade",    "transfer-encoding"};
-  return std::find(std::begin(kManaged), std::end(kManaged), lower_case(name)) != std::end(kManaged);
-}
-
 bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
 std::string quote(std::string_view text) {
   return "\"" + std::string(text) + "\"";
+}
+
+bool is_any(const std::string& host) {
+  return host == "0.0.0.0" || host == "::";
+}
+
+// Whether both cannot be listened on. A socket of "::" takes IPv4 too.
+bool overlap(const Address& a, const Address& b) {
+  if (a.port != b.port || a.port == 0) return false;
+  const auto is_ipv6 = [](const Address& address) { return address.host.find(':') != std::string::npos; };
+  if (a.host == b.host || a.host == "::" || b.host == "::") return true;
+  return (is_any(a.host) || is_any(b.host)) && !is_ipv6(a) && !is_ipv6(b);
 }
 
 class Rules {
@@ -41,6 +45,7 @@ class Rules {
 
   void check() {
     check_addresses();
+    check_servers();
     check_added_headers();
     check_cache_file();
     for (std::size_t i = 0; i < config_.backends.size(); ++i) {
@@ -48,31 +53,11 @@ class Rules {
     }
     for (std::size_t i = 0; i < config_.endpoints.size(); ++i) check_endpoint(i);
     check_routes();
+    check_header_rules(config_, root_, problems_);
   }
 
  private:
-  // The value at `pointer`, or what of its way exists: a value that came from `defaults` is reported where it is used.
-  Place place(const std::string& pointer) const {
-    Place result{root_.begin, ""};
-    const ConfigNode* node = &root_;
-    for (std::size_t at = 0; at < pointer.size();) {
-      const std::size_t end = std::min(pointer.find('/', at + 1), pointer.size());
-      const std::string token = pointer.substr(at, end - at);
-      const ConfigNode* next = nullptr;
-      for (const ConfigNode::Member& member : node->members) {
-        if (pointer_to("", member.key) == token) next = &member.value;
-      }
-      if (node->kind == ConfigNode::Kind::array) {
-        const std::size_t index = std::stoul(token.substr(1));
-        if (index < node->elements.size()) next = &node->elements[index];
-      }
-      if (next == nullptr) break;
-      node = next;
-      result = {node->begin, pointer.substr(0, end)};
-      at = end;
-    }
-    return result;
-  }
+  Place place(const std::string& pointer) const { return place_of(root_, pointer); }
   void error(const std::string& pointer, std::string message) { problems_.error(place(pointer), std::move(message)); }
   void warning(const std::string& pointer, std::string message) {
     problems_.warning(place(pointer), std::move(message));
@@ -84,17 +69,32 @@ class Rules {
   }
 
   void check_addresses() {
-    std::vector<Address> seen;
     for (std::size_t i = 0; i < config_.listen.size(); ++i) {
-      const Address& address = config_.listen[i];
-      if (address.port != 0 && std::find(seen.begin(), seen.end(), address) != seen.end()) {
-        error("/listen/" + std::to_string(i), "the address is there twice");
+      for (std::size_t other = 0; other < i; ++other) {
+        if (!overlap(config_.listen[i], config_.listen[other])) continue;
+        const bool is_same = config_.listen[i] == config_.listen[other];
+        error("/listen/" + std::to_string(i),
+              is_same ? "the address is there twice"
+                      : "the address and /listen/" + std::to_string(other) + " include each other");
+        break;
       }
-      seen.push_back(address);
     }
-    if (config_.admin && config_.admin->port != 0 &&
-        std::find(seen.begin(), seen.end(), *config_.admin) != seen.end()) {
-      error("/admin", "the address is in \"listen\" too");
+    for (const Address& address : config_.listen) {
+      if (!config_.admin || !overlap(*config_.admin, address)) continue;
+      error("/admin", *config_.admin == address ? "the address is in \"listen\" too"
+                                                : "the address and one in \"listen\" include each other");
+      break;
+    }
+  }
+
+  void check_servers() {
+    for (const BackendConfig& backend : config_.backends) {
+      const std::string pointer = pointer_to("/backends", backend.name) + "/servers";
+      for (std::size_t i = 0; i < backend.servers.size(); ++i) {
+        const auto end = backend.servers.begin() + static_cast<std::ptrdiff_t>(i);
+        if (std::find(backend.servers.begin(), end, backend.servers[i]) == end) continue;
+        error(pointer + "/" + std::to_string(i), "the server is there twice");
+      }
     }
   }
 
@@ -110,6 +110,12 @@ class Rules {
     check("/headers/Sluice-Calls", config_.headers.calls);
     check("/headers/X-Request-Id", config_.headers.request_id);
     check("/headers/traceparent", config_.headers.traceparent);
+    check("/headers/Server-Timing", config_.headers.server_timing);
+    check("/headers/X-Forwarded-For", config_.headers.forwarded_for);
+    check("/headers/X-Forwarded-Proto", config_.headers.forwarded_proto);
+    check("/headers/X-Forwarded-Host", config_.headers.forwarded_host);
+    check("/headers/Forwarded", config_.headers.forwarded);
+    check("/headers/Via", config_.headers.via);
     if (config_.deadline_header.send && is_managed(*config_.deadline_header.send)) {
       error("/deadline_header/send",
             quote(*config_.deadline_header.send) + " is a header that the gateway makes itself");
@@ -152,6 +158,16 @@ class Rules {
     }
     if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
       error(pointer + "/stagger", "needs the strategy \"first\"");
+    }
+
+    if (has_valid(node, "methods")) {
+      const auto& methods = endpoint.methods;
+      for (std::size_t i = 0; i < methods.size(); ++i) {
+        const auto end = methods.begin() + static_cast<std::ptrdiff_t>(i);
+        if (std::find(methods.begin(), end, methods[i]) != end) {
+          error(pointer + "/methods/" + std::to_string(i), "the method is there twice");
+        }
+      }
     }
 
     std::optional<Pattern> pattern;
@@ -240,6 +256,10 @@ class Rules {
                              const std::string& what) {
       std::string problem;
       const auto compiled = Template::compile(source, where, parameters, problem);
+      if (!compiled && node_at(root_, at)->has_reference) {
+        problem = "has, with the values of its ${...}, a \"{\" or \"}\" that begins or ends no reference";  // perhaps a
+                                                                                                            // secret
+      }
       if (!compiled) return error(at, problem);
       for (const std::string& header : compiled->headers()) sent.emplace_back(header, what);
     };
@@ -277,6 +297,14 @@ class Rules {
     }
     if (call.required && endpoint.strategy == Strategy::first && has(pointer + "/required")) {
       warning(pointer + "/required", "has no effect with the strategy \"first\"");
+    }
+    if (call.cache && call.cache->stale_after && call.cache->stale_if_error == std::chrono::nanoseconds(0) &&
+        has(pointer + "/cache/stale_after")) {
+      warning(pointer + "/cache/stale_after", "has no effect without \"stale_if_error\"");
+    }
+    if (call.follow_redirects > 0 && has(pointer + "/follow_redirects") &&
+        (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET"))) {
+      warning(pointer + "/follow_redirects", "has no effect: only redirects of GET calls are followed");
     }
     if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
         has(pointer + "/cache")) {

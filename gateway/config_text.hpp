@@ -20,6 +20,7 @@ struct ConfigNode {
   std::string text;                  // of a string: decoded; of null, a boolean or a number: as written
   std::vector<Member> members;       // of an object, in order, without repeated keys
   std::vector<ConfigNode> elements;  // of an array
+  bool has_reference = false;        // of a string: values were put in for `${...}`, which may be secret
   bool is_valid = true;              // false: the checks found a mistake in it
 
   /// The member `key` of an object; null when there is none.

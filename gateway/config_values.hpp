@@ -84,6 +84,16 @@ inline void load(const ConfigNode& value, const Shape&, std::vector<HeaderTempla
   }
 }
 
+inline void load(const ConfigNode& value, const Shape&, std::vector<TakenHeaders>& out) {
+  out.clear();
+  for (const ConfigNode::Member& member : value.members) {
+    if (is_comment(member.key)) continue;
+    TakenHeaders& taken = out.emplace_back();
+    taken.call = member.key;
+    for (const ConfigNode& name : member.value.elements) taken.names.push_back(lower_case(name.text));
+  }
+}
+
 template <class Struct>
   requires std::is_class_v<Struct>
 void load(const ConfigNode& value, const Shape& shape, Struct& out) {
@@ -176,6 +186,9 @@ inline std::string show(const Names&, const Shape&) {
   return "[]";
 }
 inline std::string show(const std::vector<HeaderTemplate>&, const Shape&) {
+  return "{}";
+}
+inline std::string show(const std::vector<TakenHeaders>&, const Shape&) {
   return "{}";
 }
 

@@ -19,10 +19,12 @@ namespace sluice::gateway {
 
 /// Outlives every worker and every reload. Thread: any.
 struct Shared {
-  Shared(Metrics& m, StaleStore& s, AccessLogWriter& l) : metrics(m), cache_metrics(m), store(s), access_log(l) {}
+  Shared(Metrics& m, StaleStore& s, AccessLogWriter& l)
+      : metrics(m), cache_metrics(m), malformed_deadlines(deadline_header_malformed(m)), store(s), access_log(l) {}
 
   Metrics& metrics;
   CacheMetrics cache_metrics;
+  const Counter malformed_deadlines;
   StaleStore& store;
   AccessLogWriter& access_log;
 };

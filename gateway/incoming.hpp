@@ -2,6 +2,7 @@
 #pragma once
 
 #include "gateway/deployment.hpp"
+#include "gateway/forwarding.hpp"
 #include "gateway/request_parser.hpp"
 
 #include <memory>
@@ -21,6 +22,11 @@ struct Incoming {
   std::shared_ptr<const std::string> body;       // null: none
   std::string request_id;
   std::string traceparent;
+  std::string tracestate;
+  Forwarding forwarding;
+  std::shared_ptr<const std::string> common_lines;  // request_id to forwarding, for the calls that send all of them
+  const EndpointPlan* endpoint = nullptr;           // null: none has this path and method
+  const Cors* cors = nullptr;                       // what is said to pages of other origins; null: nothing
 };
 
 }  // namespace sluice::gateway

@@ -107,6 +107,10 @@ constexpr MetricFamily kLastReload = {"sluice_config_last_reload_successful",
                                       "1 if the last reload of the configuration succeeded, else 0.",
                                       MetricType::gauge,
                                       {}};
+constexpr MetricFamily kDeadlineMalformed = {"sluice_deadline_header_malformed_total",
+                                             "Wishes of clients for a deadline that were no number of milliseconds.",
+                                             MetricType::counter,
+                                             {}};
 constexpr MetricFamily kLogDropped = {"sluice_access_log_dropped_total",
                                       "Lines dropped because the access log's output was blocked or gone.",
                                       MetricType::counter,
@@ -244,6 +248,10 @@ ReloadMetrics::ReloadMetrics(Metrics& metrics)
 void ReloadMetrics::observe(bool is_success) const {
   (is_success ? successes_ : failures_).add();
   is_last_successful_.set(is_success ? 1 : 0);
+}
+
+Counter deadline_header_malformed(Metrics& metrics) {
+  return metrics.counter(kDeadlineMalformed, {});
 }
 
 Counter access_log_dropped(Metrics& metrics) {

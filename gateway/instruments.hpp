@@ -113,6 +113,9 @@ class ReloadMetrics {
 /// Lines that the access log dropped (access_log.hpp).
 Counter access_log_dropped(Metrics& metrics);
 
+/// Wishes of clients in the deadline header that were no number of milliseconds.
+Counter deadline_header_malformed(Metrics& metrics);
+
 /// Adds `sluice_build_info`, always 1, whose labels are the version and the compiler.
 void add_build_info(Metrics& metrics);
 

@@ -17,8 +17,8 @@ class JsonCheck final : public backends::BodyCheck {
  public:
   /// What backends::Request::make_check takes, for bodies that are spliced.
   static std::unique_ptr<backends::BodyCheck> make(const backends::Headers&) { return std::make_unique<JsonCheck>(); }
-  /// The same for bodies that are passed on as they are: only what says that it is JSON must be, and a content coding,
-  /// which nobody asked for, is refused.
+  /// The same for bodies that are passed on as they are: only what says that it is JSON must be, and a content coding
+  /// that nobody asked for and that could not be decoded is refused.
   static std::unique_ptr<backends::BodyCheck> make_by_type(const backends::Headers& headers);
 
   bool feed(std::string_view chunk) override { return scanner_.feed(chunk); }

@@ -32,6 +32,17 @@ constexpr char take_decoded(std::string_view& text) {
   return byte;
 }
 
+/// A name or value of a query, where "+" is a space.
+inline std::string decoded_query(std::string_view text) {
+  std::string decoded;
+  while (!text.empty()) {
+    const bool is_plus = text.front() == '+';
+    const char byte = take_decoded(text);
+    decoded.push_back(is_plus ? ' ' : byte);
+  }
+  return decoded;
+}
+
 /// Letters, digits and `-._~`: the same encoded or not.
 constexpr bool is_unreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||

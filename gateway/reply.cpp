@@ -1,5 +1,7 @@
 #include "gateway/reply.hpp"
 
+#include "gateway/header_lines.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -97,6 +99,13 @@ ResultKind result_of(const std::vector<Call>& calls) {
   return result;
 }
 
+bool passes_a_cookie_on(const Call& call) {
+  bool found = false;
+  for_each_line(call.fragment().headers,
+                [&](std::string_view name, std::string_view) { found |= backends::iequals(name, "Set-Cookie"); });
+  return found;
+}
+
 /// Cache-Control and Age over the calls that gave data; RFC 9111 §5.2.2, with the shortest lifetime of all parts.
 void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& scratch) {
   Duration oldest{0};
@@ -114,7 +123,8 @@ void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& sc
     if (fragment.fresh_for) left = std::min(left, *fragment.fresh_for);
   }
   if (any_stored) writer.add("Age", static_cast<std::uint64_t>(whole_seconds(oldest)));
-  const bool is_personal = reply.endpoint != nullptr && !reply.endpoint->influential_headers.empty();
+  const bool is_personal = (reply.endpoint != nullptr && !reply.endpoint->influential_headers.empty()) ||
+                           std::any_of(reply.calls.begin(), reply.calls.end(), passes_a_cookie_on);
   if (!has_lifetime) {
     writer.add("Cache-Control", "no-store");
   } else {
@@ -122,13 +132,6 @@ void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& sc
     append_number(scratch, whole_seconds(oldest + left));
     writer.add("Cache-Control", scratch);
   }
-  if (!is_personal) return;
-  scratch.clear();
-  for (const std::string& name : reply.endpoint->influential_headers) {
-    if (!scratch.empty()) scratch += ", ";
-    scratch += name;
-  }
-  writer.add("Vary", scratch);
 }
 
 }  // namespace

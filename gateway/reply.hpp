@@ -26,8 +26,10 @@ struct Reply {
   std::string_view media_type = "application/json";
   std::vector<std::string_view> body;  // in order; none: the body is `text`
   std::string text;
-  std::string allow;        // value of an Allow header; empty: none
-  std::vector<Call> calls;  // empty for the gateway's own answers
+  std::string_view coding;         // of the body; empty: none
+  bool depends_on_coding = false;  // another client may get another coding
+  std::string allow;               // value of an Allow header; empty: none
+  std::vector<Call> calls;         // empty for the gateway's own answers
   const EndpointPlan* endpoint = nullptr;
 };
 
@@ -39,7 +41,7 @@ struct Reply {
 /// The same for `first`: the call number `winner`, none if there is no data.
 [[nodiscard]] Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner);
 
-/// Writes the headers that tell of the outcome: Sluice-Result, Sluice-Calls, Cache-Control, Age, Vary, Retry-After.
+/// Writes the headers that tell of the outcome: Sluice-Result, Sluice-Calls, Cache-Control, Age, Retry-After.
 void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch);
 
 }  // namespace sluice::gateway

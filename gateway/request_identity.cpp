@@ -36,15 +36,20 @@ bool is_traceparent(std::string_view text) {
 
 }  // namespace
 
+void identify_unread(Incoming& incoming, concurrency::Random& random, const AddedHeaders& names) {
+  if (!names.request_id) return;
+  incoming.request_id.reserve(32);
+  append_hex(incoming.request_id, random());
+  append_hex(incoming.request_id, random());
+}
+
 void identify(Incoming& incoming, concurrency::Random& random, const AddedHeaders& names) {
   if (names.request_id) {
     const auto given = incoming.parser.headers().find(*names.request_id);
     if (given && is_id(*given)) {
       incoming.request_id = *given;
     } else {
-      incoming.request_id.reserve(32);
-      append_hex(incoming.request_id, random());
-      append_hex(incoming.request_id, random());
+      identify_unread(incoming, random, names);
     }
   }
   if (names.traceparent) {
@@ -62,6 +67,10 @@ void identify(Incoming& incoming, concurrency::Random& random, const AddedHeader
     out += '-';
     append_hex(out, random() | 1U);
     out += goes_on ? given->substr(52) : "-00";
+    if (!goes_on) return;
+    incoming.parser.headers().find_all("tracestate", [&](std::string_view value) {
+      incoming.tracestate.append(incoming.tracestate.empty() ? "" : ",").append(value);
+    });
   }
 }
 

@@ -1,5 +1,8 @@
 #include "gateway/runtime.hpp"
 
+#include "gateway/forwarding.hpp"
+#include "gateway/percent.hpp"
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -20,6 +23,19 @@ std::shared_ptr<backends::Servers> make_servers(const BackendConfig& backend) {
   return std::make_shared<backends::Servers>(std::move(names), backend.host_header.value_or(""));
 }
 
+/// Names of the query parameters in a template, decoded.
+std::vector<std::string> query_names_of(std::string_view source) {
+  std::vector<std::string> names;
+  const std::size_t mark = source.find('?');
+  source.remove_prefix(mark == std::string_view::npos ? source.size() : mark + 1);
+  while (!source.empty()) {
+    const std::string_view pair = source.substr(0, source.find('&'));
+    source.remove_prefix(std::min(source.size(), pair.size() + 1));
+    names.push_back(decoded_query(pair.substr(0, pair.find('='))));
+  }
+  return names;
+}
+
 Pattern parse_pattern(const std::string& path) {
   std::string problem;
   auto pattern = Pattern::parse(path, problem);
@@ -33,12 +49,16 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const
                    Metrics& registry)
     : config(call),
       path(compile(call.path, Template::Place::target, parameters)),
+      query_names(query_names_of(call.path)),
       is_json(endpoint.strategy == Strategy::merge),
       longest(call.timeout.value_or(endpoint.deadline)),
       member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
       metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {
   for (const HeaderTemplate& header : call.headers) {
     headers.emplace_back(header.name, compile(header.value, Template::Place::header, parameters));
+  }
+  for (const TakenHeaders& taken : endpoint.response_headers.from) {
+    if (taken.call == call.name) taken_headers = taken.names;
   }
   if (!call.cache) return;
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
@@ -59,6 +79,7 @@ bool CallPlan::serves_stale_on(backends::Reason reason, unsigned status) const {
 EndpointPlan::EndpointPlan(const EndpointConfig& endpoint, Metrics& registry)
     : config(endpoint), metrics(std::make_unique<EndpointMetrics>(registry, endpoint.name)) {
   const std::vector<std::string> parameters = parse_pattern(endpoint.path).parameters();
+  if (endpoint.cors) cors.emplace(*endpoint.cors, endpoint.methods);
   calls.reserve(endpoint.calls.size());
   for (const CallConfig& call : endpoint.calls) {
     const CallPlan& plan = calls.emplace_back(call, endpoint, parameters, registry);
@@ -90,11 +111,21 @@ Runtime::Runtime(Config c, Metrics& metrics, const Runtime* before) : config(std
     servers.push_back(same ? same : make_servers(backend));
     backend_metrics.push_back(std::make_shared<BackendMetrics>(metrics, backend.name));
   }
+  trusted_proxies = Networks(config.trusted_proxies);
+  kept_headers.resize(config.backends.size());
   unmatched = std::make_unique<EndpointMetrics>(metrics, "");
   std::vector<Router::Route> routes;
   endpoints.reserve(config.endpoints.size());
   for (const EndpointConfig& endpoint : config.endpoints) {
-    endpoints.emplace_back(endpoint, metrics);
+    EndpointPlan& plan = endpoints.emplace_back(endpoint, metrics);
+    for (CallPlan& call : plan.calls) {
+      call.names_common = names_common(call.config, config.backends[call.config.backend], config.headers);
+      for (const std::string& name : call.taken_headers) {
+        auto& kept = kept_headers[call.config.backend];
+        // A cookie is one client's: it is passed on once, never stored.
+        if (name != "set-cookie" && std::find(kept.begin(), kept.end(), name) == kept.end()) kept.push_back(name);
+      }
+    }
     Router::Route route;
     route.pattern = parse_pattern(endpoint.path);
     route.methods = endpoint.methods;

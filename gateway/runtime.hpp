@@ -3,7 +3,9 @@
 
 #include "backends/servers.hpp"
 #include "gateway/config.hpp"
+#include "gateway/cors.hpp"
 #include "gateway/instruments.hpp"
+#include "gateway/networks.hpp"
 #include "gateway/router.hpp"
 #include "gateway/template.hpp"
 
@@ -26,11 +28,14 @@ struct CallPlan {
 
   CallConfig config;
   Template path;
+  std::vector<std::string> query_names;  // of parameters in `path`, decoded: those of the client give way
   std::vector<std::pair<std::string, Template>> headers;
+  bool names_common = false;         // see forwarding.hpp
   bool is_json;                      // spliced into a merge, so its body must be JSON
   std::chrono::nanoseconds longest;  // that the call may take: its timeout, else its endpoint's deadline
   std::string member;                // `"name":`, as it stands in the reply
   std::bitset<backends::kReasonCount> stale_on;
+  std::vector<std::string> taken_headers;  // names of those that the reply takes from the response, in lower case
   std::unique_ptr<CallMetrics> metrics;
 };
 
@@ -41,6 +46,7 @@ struct EndpointPlan {
   EndpointConfig config;
   std::vector<CallPlan> calls;
   bool any_required = false;
+  std::optional<Cors> cors;
   std::vector<std::string> influential_headers;  // client headers that calls depend on, in lower case, sorted
   std::unique_ptr<EndpointMetrics> metrics;
 };
@@ -58,6 +64,9 @@ class Runtime {
   std::vector<std::shared_ptr<BackendMetrics>> backend_metrics;  // likewise
   std::unique_ptr<EndpointMetrics> unmatched;                    // of requests without an endpoint
   std::optional<Router> router;
+  // Of each backend: headers to keep with a stored response, over all calls, which share it.
+  std::vector<std::vector<std::string>> kept_headers;
+  Networks trusted_proxies;
 };
 
 }  // namespace sluice::gateway

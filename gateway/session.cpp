@@ -2,8 +2,10 @@
 
 #include "concurrency/io.hpp"
 #include "concurrency/wait.hpp"
+#include "gateway/compression.hpp"
 #include "gateway/endpoint.hpp"
 #include "gateway/log.hpp"
+#include "gateway/reply_headers.hpp"
 #include "gateway/request_identity.hpp"
 
 #include <algorithm>
@@ -31,13 +33,15 @@ RequestLimits limits_of(const LimitsConfig& config) {
   return RequestLimits(config.max_header, config.max_target);
 }
 
-/// The endpoint's deadline, or the client's shorter wish.
-Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& parser, const DeadlineHeader& header) {
+/// The endpoint's deadline, or the client's shorter wish; counts the wishes that say nothing.
+Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& parser, const DeadlineHeader& header,
+                     const Counter& malformed) {
   const Duration configured = endpoint.config.deadline;
   if (!header.accept) return configured;
   const auto wish = parser.headers().find(*header.accept);
   if (!wish) return configured;
   const auto ms = milliseconds_from(*wish);
+  if (!ms) malformed.add();
   return ms ? std::min<Duration>(configured, *ms) : configured;
 }
 
@@ -50,7 +54,10 @@ Session::Session(backends::Socket socket, Worker& worker)
       in_(kSmallBuffer) {
   error_code ec;
   const auto remote = socket_.remote_endpoint(ec);
-  if (!ec) client_ = remote.address().to_string();
+  if (!ec) {
+    client_address_ = plain(remote.address());
+    client_ = client_address_.to_string();
+  }
 }
 
 Task<> Session::run(std::shared_ptr<Session> self) {
@@ -172,6 +179,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
     const Reply reply = parser_.state() == State::refused
                             ? problem(refusal.status, refusal.detail)
                             : problem(408, "The head of the request did not arrive in time.");
+    identify_unread(incoming, Loop::current().random(), runtime.config.headers);
     co_await write_reply(reply, false, incoming);
     log(reply, nullptr, incoming, Duration(0));
     co_return Next::linger;
@@ -181,9 +189,17 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const EndpointPlan* endpoint =
       match.status == RouteMatch::Status::found ? &runtime.endpoints[match.endpoint] : nullptr;
   incoming.parameters = match.parameters();
+  incoming.endpoint = endpoint;
+  incoming.cors = cors_of(runtime, match, parser_);
   identify(incoming, Loop::current().random(), runtime.config.headers);
-  const Duration deadline =
-      endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header) : Duration(0);
+  if (endpoint != nullptr) {
+    const bool is_trusted = !runtime.trusted_proxies.empty() && runtime.trusted_proxies.contains(client_address_);
+    incoming.forwarding = forwarding_of(parser_, client_, is_trusted, runtime.config.headers);
+    incoming.common_lines = common_lines(incoming, runtime.config.headers);
+  }
+  const Duration deadline = endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header,
+                                                              worker_.shared().malformed_deadlines)
+                                                : Duration(0);
   const auto bounded = endpoint != nullptr ? concurrency::with_deadline(Context(), arrived_ + deadline)
                                            : concurrency::with_cancel(Context());
 
@@ -192,6 +208,8 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   Reply reply;
   try {
     reply = co_await answer_request(bounded.ctx, endpoint, incoming, match);
+    reply.depends_on_coding = is_compressible(reply, incoming);
+    if (reply.depends_on_coding) co_await compress(bounded.ctx, reply, incoming);
   } catch (const std::exception& e) {
     log_error(std::string("a request ended with an exception: ") + e.what());
     reply = problem(500, "The gateway has failed.");
@@ -251,6 +269,7 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
     writer_.add(*runtime.config.headers.traceparent, incoming.traceparent);
   }
   write_outcome(writer_, reply, runtime.config.headers, scratch_);
+  write_configured(writer_, reply, incoming, scratch_);
   if (reply.status == 204 || reply.status == 304) {
     writer_.finish_without_body(keep_alive, version);
   } else {

@@ -50,7 +50,8 @@ class Session : public std::enable_shared_from_this<Session> {
   backends::Socket socket_;
   Worker& worker_;
   const Worker::SessionHold hold_{worker_};
-  std::string client_;  // address
+  boost::asio::ip::address client_address_;
+  std::string client_;
   RequestParser parser_;
   std::vector<char> in_;
   std::size_t begin_ = 0;  // of what is received and not yet parsed

@@ -1,6 +1,8 @@
 // Recognising names, addresses and headers.
 #include "gateway/text_rules.hpp"
 
+#include "gateway/networks.hpp"
+
 #include <algorithm>
 #include <charconv>
 
@@ -51,6 +53,10 @@ bool is_server(std::string_view text) {
   return parse_server(text).has_value();
 }
 
+bool is_network(std::string_view text) {
+  return Networks::parse(text).has_value();
+}
+
 bool parse_port(std::string_view text, std::uint16_t& port) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   return error == std::errc() && end == text.data() + text.size();
@@ -76,6 +82,24 @@ bool parse_host(std::string_view text, std::string& host) {
   return true;
 }
 
+// host or host:port, as in a Host header.
+bool is_authority(std::string_view text) {
+  Address address;
+  return parse_host(text, address.host) || parse_address(text).has_value();
+}
+
+// scheme://host[:port] without a default port, as browsers send it, or "*".
+bool is_origin(std::string_view text) {
+  if (text == "*") return true;
+  const std::size_t colon = text.find("://");
+  if (colon == 0 || colon == std::string_view::npos || !is_alpha(text[0])) return false;
+  const bool has_scheme =
+      all(text.substr(0, colon), [](char c) { return is_alpha(c) || is_digit(c) || c == '+' || c == '-' || c == '.'; });
+  std::string_view host = text.substr(colon + 3);
+  if (host.starts_with("*.")) host.remove_prefix(2);
+  return has_scheme && is_authority(host);
+}
+
 }  // namespace
 
 const TextRule kAnyText{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_text};
@@ -92,6 +116,13 @@ const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\""
 const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with nothing behind the port",
                        "^http://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\])(:[0-9]+)?$",
                        is_server};
+const TextRule kAuthority{"a host such as \"api.example.com\" or \"[::1]:8080\"",
+                          "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$", is_authority};
+const TextRule kOrigin{"an origin such as \"https://app.example.com\" or \"https://*.example.com\", or \"*\"",
+                       "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://(\\*\\.)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?)$",
+                       is_origin, true};
+const TextRule kNetwork{"an address or network such as \"10.0.0.0/8\" or \"::1\"", "^[0-9A-Fa-f:.]+(/[0-9]+)?$",
+                        is_network};
 const TextRule kPath{"a path that begins with \"/\"", "^/[^\\u0000-\\u001f\\u007f]*$", is_path};
 
 std::optional<Address> parse_address(std::string_view text) {

@@ -10,7 +10,8 @@
 
 namespace sluice::gateway {
 
-extern const TextRule kAnyText, kName, kBackendName, kHeaderName, kHeaderValue, kAddress, kServer, kPath;
+extern const TextRule kAnyText, kName, kBackendName, kHeaderName, kHeaderValue, kAddress, kServer, kPath, kAuthority,
+    kOrigin, kNetwork;
 
 /// "host:port" or "[IPv6]:port".
 std::optional<Address> parse_address(std::string_view text);

@@ -6,7 +6,11 @@
 #include "gateway/log.hpp"
 #include "gateway/session.hpp"
 
+#include <algorithm>
 #include <ctime>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
@@ -20,8 +24,25 @@ using boost::system::error_code;
 using concurrency::Context;
 using concurrency::Task;
 
-// How long to leave the accept queue alone when the process is out of file descriptors.
+// How long to leave the accept queue alone when too many file descriptors are in use.
 constexpr std::chrono::milliseconds kPauseWhenFull{50};
+
+// Descriptors that clients cannot take: what backends, the admin port and files need when clients take all they can.
+constexpr rlim_t kMaxReserve = 1024;
+
+/// Whether only the reserve is left. The kernel gives the lowest free number, so the next one tells how many are taken.
+bool are_descriptors_scarce(int next) {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return false;
+  return next < 0 || static_cast<rlim_t>(next) >= limit.rlim_cur - std::min(limit.rlim_cur / 4, kMaxReserve);
+}
+
+bool are_descriptors_scarce() {
+  const int next = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+  const bool are_scarce = are_descriptors_scarce(next);
+  if (next >= 0) ::close(next);
+  return are_scarce;
+}
 
 }  // namespace
 
@@ -72,10 +93,17 @@ Task<> Worker::accept(std::shared_ptr<Acceptor> acceptor) {
       (void)co_await concurrency::sleep(serving_.ctx, kPauseWhenFull);
       continue;
     }
+    if (was_full && are_descriptors_scarce()) {
+      (void)co_await concurrency::sleep(serving_.ctx, kPauseWhenFull);
+      if (serving_.ctx.is_done()) break;
+      continue;
+    }
     backends::Socket socket(loop_.executor());
     const auto accepted = co_await concurrency::io(serving_.ctx, acceptor->async_accept(socket, asio::deferred));
     if (accepted.has_value()) {
-      was_full = false;
+      const bool is_full = are_descriptors_scarce(socket.native_handle());
+      if (is_full && !was_full) log_warn("accept: few file descriptors are left; waiting for connections to close");
+      was_full = is_full;
       start(std::move(socket));
       continue;
     }

@@ -85,6 +85,8 @@ std::string_view describe(Fault fault) {
       return "the body is too large";
     case Fault::body_refused:
       return "the body is not what was expected";
+    case Fault::coding:
+      return "the body is not the gzip that it claims to be";
     case Fault::interim:
       return "too many interim responses, or a switch of protocols";
   }

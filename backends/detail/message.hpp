@@ -31,6 +31,7 @@ enum class Fault {
   chunk,
   body_too_large,
   body_refused,
+  coding,
   interim,
 };
 

@@ -3,7 +3,12 @@
 #include "tests/support/gateway_fixture.hpp"
 
 #include <array>
+#include <fcntl.h>
+#include <memory>
 #include <string>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -22,6 +27,25 @@ constexpr std::string_view kEndpoints = R"(
   {"path": "/post", "methods": ["POST"], "deadline": "200ms", "calls": [{"name": "x", "backend": "a", "path": "/echo"}]})";
 
 class Limits : public GatewayTest {};
+
+/// Lets this process open so many more files, for as long as it lives.
+class FewFiles {
+ public:
+  explicit FewFiles(rlim_t more) {
+    getrlimit(RLIMIT_NOFILE, &before_);
+    const int next = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    close(next);
+    rlimit few = before_;
+    few.rlim_cur = static_cast<rlim_t>(next) + more;
+    setrlimit(RLIMIT_NOFILE, &few);
+  }
+  ~FewFiles() { setrlimit(RLIMIT_NOFILE, &before_); }
+  FewFiles(const FewFiles&) = delete;
+  FewFiles& operator=(const FewFiles&) = delete;
+
+ private:
+  rlimit before_{};
+};
 
 TEST_F(Limits, GiveAClientFiveSecondsForItsFirstByte) {
   serve(kEndpoints);
@@ -113,6 +137,28 @@ TEST_F(Limits, LeaveConnectionsBeyondTheirNumberInTheQueue) {
   time_.advance(100ms);
   clients[2].poll();
   EXPECT_THAT(clients[2].buffered(), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST_F(Limits, KeepFileDescriptorsForBackendsWhenClientsTakeTheRest) {
+  serve(kEndpoints);
+  send("");
+  const FewFiles few(120);
+  std::vector<std::unique_ptr<RawClient>> clients;
+  for (int i = 0; i < 70; ++i) {  // each takes one here, and one in the gateway as long as it accepts
+    clients.push_back(std::make_unique<RawClient>(time_.loop()));
+    ASSERT_TRUE(time_.run(clients.back()->connect(where_)).has_value()) << i;
+    time_.settle();
+  }
+  EXPECT_EQ(calls_of(get("/a/1")), "x=fresh");
+  RawClient& last = *clients.back();
+  ASSERT_TRUE(time_.run(last.send(RawClient::text("GET", "/a/1"))).has_value());
+  time_.advance(200ms);
+  last.poll();
+  EXPECT_EQ(last.buffered(), "") << "waits in the accept queue";
+  clients.erase(clients.begin(), clients.end() - 1);
+  time_.advance(200ms);
+  last.poll();
+  EXPECT_THAT(last.buffered(), StartsWith("HTTP/1.1 200 "));
 }
 
 }  // namespace
