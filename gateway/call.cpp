@@ -29,6 +29,10 @@ Windows windows_of(const CacheConfig& cache) {
   return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
 }
 
+bool fits(const CallPlan& plan, const backends::Body& body) {
+  return plan.shape.is_identity() || plan.shape.fits(json_of(body));
+}
+
 }  // namespace
 
 /// What asking a backend needs, without the request that began it.
@@ -59,6 +63,8 @@ bool Call::prepare() {
   key_ = std::move(made->key);
   if (!key_.empty()) {
     stored_ = incoming_.deployment->shared.store.find(key_, start_);
+    // Calls of several endpoints share what is stored: this one may have no use for it.
+    if (stored_ && !fits(plan_, *stored_->body)) stored_.reset();
     if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
   }
   return true;
@@ -146,6 +152,7 @@ Task<Call::Answer> Call::ask(Context ctx, Fetched what) {
     if (status == 404 || status == 410) shared.store.erase(what.key);
     co_return answer;
   }
+  if (!fits(*what.plan, *result->body)) co_return answer;  // the call fails: what is stored stays
   const Runtime& runtime = *what.deployment->runtime;
   const Origin origin = what.plan->config.cache->ignore_origin ? Origin() : origin_of(result->headers);
   if (!origin.refusal.empty()) {
@@ -188,9 +195,13 @@ bool Call::take(const Answer& answer) {
   const CallResult& result = answer.result;
   fragment_.took = Loop::current().now() - start_;
   if (result.has_value()) {
-    fragment_.outcome = Outcome::fresh;
     fragment_.status = result->status;
-    fragment_.bytes = plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes);
+    if (!use(plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes), plan_.shape)) {
+      fragment_.outcome = Outcome::missing;
+      fragment_.reason = Reason::invalid;
+      return false;
+    }
+    fragment_.outcome = Outcome::fresh;
     fragment_.media_type = std::string(result->headers.find("Content-Type").value_or(""));
     if (!plan_.taken_headers.empty()) append_lines(result->headers, plan_.taken_headers, fragment_.headers);
     fragment_.owner = result->body;
@@ -214,7 +225,7 @@ void Call::use_stored(Outcome outcome) {
   fragment_.took = Loop::current().now() - start_;
   fragment_.status = stored_->status;
   fragment_.age = stored_->age(Loop::current().now());
-  fragment_.bytes = plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes);
+  use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
   fragment_.media_type = stored_->media_type;
   for_each_line(stored_->headers, [&](std::string_view name, std::string_view value) {
     const auto& taken = plan_.taken_headers;
@@ -223,6 +234,18 @@ void Call::use_stored(Outcome outcome) {
     if (is_taken) fragment_.headers.append(name).append(": ").append(value).append(1, '\n');
   });
   fragment_.owner = stored_;
+}
+
+/// Makes `bytes` the data of the fragment; false if they do not have what the shape asks for.
+bool Call::use(std::string_view bytes, const JsonShape& shape) {
+  std::unique_ptr<Shaped> shaped;
+  if (!shape.is_identity()) {
+    shaped = std::make_unique<Shaped>();
+    if (!shape.apply(bytes, *shaped)) return false;
+  }
+  fragment_.bytes = bytes;
+  fragment_.shaped = std::move(shaped);
+  return true;
 }
 
 void Call::degrade() {
@@ -239,7 +262,7 @@ void Call::degrade() {
   }
   if (config.fallback) {
     fragment_.outcome = Outcome::fallback;
-    fragment_.bytes = *config.fallback;
+    use(*config.fallback, plan_.fallback_shape);
     fragment_.media_type = "application/json";
     return;
   }

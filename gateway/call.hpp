@@ -26,9 +26,10 @@ struct Fragment {
   std::optional<concurrency::Duration> age;        // of stored data, since its origin made it
   std::optional<concurrency::Duration> fresh_for;  // what is left of its ttl, if it has one
   std::string_view bytes;  // the body: for a merge its JSON value; lives as long as the fragment and the runtime
-  std::string media_type;  // of `first`
-  std::string headers;     // of the response, those that the reply takes (header_lines.hpp)
-  std::shared_ptr<const void> owner;  // of `bytes`
+  std::unique_ptr<const Shaped> shaped;  // what a merge takes of `bytes`; null: all of it
+  std::string media_type;                // of `first`
+  std::string headers;                   // of the response, those that the reply takes (header_lines.hpp)
+  std::shared_ptr<const void> owner;     // of `bytes`
 
   [[nodiscard]] bool has_data() const {
     return outcome == Outcome::fresh || outcome == Outcome::cached || outcome == Outcome::stale ||
@@ -72,6 +73,7 @@ class Call {
   [[nodiscard]] bool may_replace_errors() const;
   bool take(const Answer& answer);
   void use_stored(Outcome outcome);
+  bool use(std::string_view bytes, const JsonShape& shape);
   [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
   static concurrency::Task<Answer> ask(concurrency::Context ctx, Fetched what);
   static concurrency::Task<> ask_for(concurrency::Context ctx, Fetched what, concurrency::Channel<Answer> answer,

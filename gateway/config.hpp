@@ -46,7 +46,20 @@ struct Names {
   bool operator==(const Names&) const = default;
 };
 
+/// A member that is given another name.
+struct RenameConfig {
+  std::string path;  // a MemberPath (json_shape.hpp)
+  std::string to;    // takes the place of its last token
+
+  bool operator==(const RenameConfig&) const = default;
+};
+
 enum class Strategy { merge, first };
+/// Whether the reply is made of the JSON of the calls; else it is the answer of one, as it is.
+constexpr bool is_merged(Strategy strategy) {
+  return strategy == Strategy::merge;
+}
+
 enum class Balance { least_loaded, round_robin };
 enum class AccessLog { json, text, off };
 
@@ -112,6 +125,11 @@ struct CallConfig {
   StatusSet accept;                     // default 200 to 299
   StatusSet pass_status = statuses({401, 403, 404, 409, 410, 422, 429});
   ForwardConfig forward;
+  std::optional<std::string> pick;                // JSON Pointer into the body
+  std::optional<std::vector<std::string>> allow;  // MemberPaths, like those of `deny`
+  std::optional<std::vector<std::string>> deny;
+  std::vector<RenameConfig> rename;
+  std::optional<std::string> into;  // JSON Pointer in the reply; none: /NAME; "": the members go to the top level
   std::optional<CacheConfig> cache;
   unsigned follow_redirects = 0;  // at most so many, one after the other
 

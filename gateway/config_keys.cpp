@@ -186,6 +186,16 @@ const Section& call_section() {
           key("pass_status", &C::pass_status, list(status(400, 599)),
               "Of a required call: statuses that become the reply's own."),
           key("forward", &C::forward, section(forward_section()), "What of the client's request goes along."),
+          key("pick", &C::pick, text(kJsonPointer),
+              "JSON Pointer to the part of the body that is taken; a body without it is `invalid`."),
+          key("allow", &C::allow, list(text(kMemberPath), 1),
+              "The members that are kept: dotted paths or JSON Pointers. Not beside `deny`."),
+          key("deny", &C::deny, list(text(kMemberPath), 1), "The members that are left out, in the same form."),
+          key("rename", &C::rename, map(kMemberPath, text(kMemberName)),
+              "New names of members, by their path. Of a name that begins with `_` or `$` write the JSON Pointer."),
+          key("into", &C::into, text(kJsonPointer),
+              "JSON Pointer to where the reply has it; `\"\"` merges the members of an object into the reply's own. "
+              "Default: `/NAME`."),
           key("cache", &C::cache, section(cache_section()), "What is stored. Default: nothing."),
           key("follow_redirects", &C::follow_redirects, integer(0, 10),
               "How many redirects of a GET are followed, one after the other, to servers of the same backend only. "

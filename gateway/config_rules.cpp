@@ -3,6 +3,7 @@
 
 #include "gateway/config_keys.hpp"
 #include "gateway/router.hpp"
+#include "gateway/shaping_rules.hpp"
 #include "gateway/template.hpp"
 #include "gateway/text_rules.hpp"
 #include "gateway/units.hpp"
@@ -194,6 +195,18 @@ class Rules {
       }
       first_fallback = std::min(first_fallback, i);
     }
+    check_shapes(endpoint, node, pointer);
+  }
+
+  void check_shapes(const EndpointConfig& endpoint, ConfigNode& node, const std::string& pointer) {
+    std::vector<bool> is_valid;
+    for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
+      is_valid.push_back(node.find("calls")->elements[i].is_valid);
+    }
+    for (ShapingProblem& problem : check_shaping(endpoint, is_valid)) {
+      const std::string at = pointer + "/calls/" + std::to_string(problem.call) + "/" + problem.key;
+      problem.is_error ? error(at, std::move(problem.message)) : warning(at, std::move(problem.message));
+    }
   }
 
   void check_routes() {
@@ -305,6 +318,9 @@ class Rules {
     if (call.follow_redirects > 0 && has(pointer + "/follow_redirects") &&
         (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET"))) {
       warning(pointer + "/follow_redirects", "has no effect: only redirects of GET calls are followed");
+    }
+    for (const std::string key : {"/pick", "/allow", "/deny", "/rename", "/into"}) {
+      if (!is_merged(endpoint.strategy) && has(pointer + key)) error(pointer + key, "needs the strategy \"merge\"");
     }
     if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
         has(pointer + "/cache")) {

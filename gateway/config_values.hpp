@@ -94,6 +94,15 @@ inline void load(const ConfigNode& value, const Shape&, std::vector<TakenHeaders
   }
 }
 
+// The same for a member that is renamed.
+inline void load(const ConfigNode& value, const Shape&, std::vector<RenameConfig>& out) {
+  for (const ConfigNode::Member& member : value.members) {
+    if (is_comment(member.key)) continue;
+    std::erase_if(out, [&](const RenameConfig& rename) { return rename.path == member.key; });
+    out.push_back({member.key, member.value.text});
+  }
+}
+
 template <class Struct>
   requires std::is_class_v<Struct>
 void load(const ConfigNode& value, const Shape& shape, Struct& out) {
@@ -189,6 +198,9 @@ inline std::string show(const std::vector<HeaderTemplate>&, const Shape&) {
   return "{}";
 }
 inline std::string show(const std::vector<TakenHeaders>&, const Shape&) {
+  return "{}";
+}
+inline std::string show(const std::vector<RenameConfig>&, const Shape&) {
   return "{}";
 }
 

@@ -1,55 +1,17 @@
 #include "gateway/json_walk.hpp"
 
-#include "gateway/detail/json_runs.hpp"
+#include "gateway/detail/json_tokens.hpp"
 
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 #include <system_error>
 
 namespace sluice::gateway {
 namespace {
 
-using detail::is_space;
-
-/// Behind the closing quote of the string whose content begins at `p`.
-const char* end_of_string(const char* p, const char* end) {
-  for (;;) {
-    p = detail::skip_content(p, end);
-    if (p == end) return end;
-    if (*p == '"') return p + 1;
-    p += *p == '\\' && end - p > 1 ? 2 : 1;
-  }
-}
-
-/// Behind the object or array that begins at `p`.
-const char* end_of_container(const char* p, const char* end) {
-  std::size_t depth = 0;
-  while (p != end) {
-    const char c = *p++;
-    if (c == '"') {
-      p = end_of_string(p, end);
-    } else if (c == '{' || c == '[') {
-      ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
-      return p;
-    }
-  }
-  return end;
-}
-
-const char* end_of_value(const char* p, const char* end) {
-  if (p == end) return end;
-  if (*p == '"') return end_of_string(p + 1, end);
-  if (*p == '{' || *p == '[') return end_of_container(p, end);
-  while (p != end && *p != ',' && *p != ']' && *p != '}' && !is_space(*p)) ++p;
-  return p;
-}
-
-const char* behind_space(const char* p, const char* end) {
-  while (p != end && is_space(*p)) ++p;
-  return p;
-}
+using detail::behind_space;
+using detail::end_of_string;
+using detail::end_of_value;
 
 /// The UTF-16 code unit of the four hexadecimal digits at `p`.
 std::uint32_t code_unit(const char* p) {
@@ -120,6 +82,20 @@ std::optional<std::string> unescape_json(std::string_view content) {
     }
     append_utf8(text, unit);
   }
+}
+
+std::string json_string(std::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (detail::byte(c) < 0x20) {
+      constexpr std::string_view kDigits = "0123456789abcdef";
+      json.append("\\u00").append(1, kDigits[detail::byte(c) >> 4]).append(1, kDigits[detail::byte(c) & 15]);
+      continue;
+    }
+    if (c == '"' || c == '\\') json += '\\';
+    json += c;
+  }
+  return json += '"';
 }
 
 JsonWalk::JsonWalk(std::string_view container)

@@ -20,6 +20,9 @@ namespace sluice::gateway {
 /// escaped lone surrogate.
 [[nodiscard]] std::optional<std::string> unescape_json(std::string_view content);
 
+/// `text`, which is UTF-8, as a JSON string.
+[[nodiscard]] std::string json_string(std::string_view text);
+
 /// Goes through the members of an object, or the elements of an array, in order. *one worker*
 class JsonWalk {
  public:

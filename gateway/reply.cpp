@@ -106,6 +106,16 @@ bool passes_a_cookie_on(const Call& call) {
   return found;
 }
 
+std::vector<ReplyLayout::Part> parts_of(const std::vector<Call>& calls) {
+  std::vector<ReplyLayout::Part> parts;
+  parts.reserve(calls.size());
+  for (const Call& call : calls) {
+    const Fragment& fragment = call.fragment();
+    parts.push_back({fragment.has_data(), fragment.bytes, fragment.shaped.get()});
+  }
+  return parts;
+}
+
 /// Cache-Control and Age over the calls that gave data; RFC 9111 §5.2.2, with the shortest lifetime of all parts.
 void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& scratch) {
   Duration oldest{0};
@@ -163,14 +173,24 @@ Reply merged(const EndpointPlan& endpoint, std::vector<Call> calls) {
   Reply reply;
   reply.endpoint = &endpoint;
   reply.result = result_of(calls);
-  reply.body.reserve(calls.size() * 3 + 1);
-  for (const Call& call : calls) {
-    if (!call.fragment().has_data()) continue;
-    reply.body.emplace_back(reply.body.empty() ? "{" : ",");
-    reply.body.emplace_back(call.plan().member);
-    reply.body.emplace_back(call.fragment().bytes);
+  if (endpoint.layout.is_flat()) {
+    reply.body.reserve(calls.size() * 3 + 1);
+    for (const Call& call : calls) {
+      const Fragment& fragment = call.fragment();
+      if (!fragment.has_data()) continue;
+      reply.body.emplace_back(reply.body.empty() ? "{" : ",");
+      reply.body.emplace_back(call.plan().member);
+      if (fragment.shaped) {
+        const auto& slices = fragment.shaped->slices;
+        reply.body.insert(reply.body.end(), slices.begin(), slices.end());
+      } else {
+        reply.body.emplace_back(fragment.bytes);
+      }
+    }
+    reply.body.emplace_back("}");
+  } else {
+    endpoint.layout.write(parts_of(calls), reply.body);
   }
-  reply.body.emplace_back("}");
   reply.calls = std::move(calls);
   return reply;
 }

@@ -50,7 +50,7 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const
     : config(call),
       path(compile(call.path, Template::Place::target, parameters)),
       query_names(query_names_of(call.path)),
-      is_json(endpoint.strategy == Strategy::merge),
+      is_json(is_merged(endpoint.strategy)),
       longest(call.timeout.value_or(endpoint.deadline)),
       member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
       metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {
@@ -59,6 +59,12 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const
   }
   for (const TakenHeaders& taken : endpoint.response_headers.from) {
     if (taken.call == call.name) taken_headers = taken.names;
+  }
+  if (is_json) {
+    shape = JsonShape(call);
+    CallConfig bare;
+    bare.into = call.into;
+    fallback_shape = JsonShape(bare);
   }
   if (!call.cache) return;
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
@@ -77,7 +83,7 @@ bool CallPlan::serves_stale_on(backends::Reason reason, unsigned status) const {
 }
 
 EndpointPlan::EndpointPlan(const EndpointConfig& endpoint, Metrics& registry)
-    : config(endpoint), metrics(std::make_unique<EndpointMetrics>(registry, endpoint.name)) {
+    : config(endpoint), layout(endpoint.calls), metrics(std::make_unique<EndpointMetrics>(registry, endpoint.name)) {
   const std::vector<std::string> parameters = parse_pattern(endpoint.path).parameters();
   if (endpoint.cors) cors.emplace(*endpoint.cors, endpoint.methods);
   calls.reserve(endpoint.calls.size());

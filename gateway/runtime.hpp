@@ -5,7 +5,9 @@
 #include "gateway/config.hpp"
 #include "gateway/cors.hpp"
 #include "gateway/instruments.hpp"
+#include "gateway/json_shape.hpp"
 #include "gateway/networks.hpp"
+#include "gateway/reply_layout.hpp"
 #include "gateway/router.hpp"
 #include "gateway/template.hpp"
 
@@ -32,6 +34,8 @@ struct CallPlan {
   std::vector<std::pair<std::string, Template>> headers;
   bool names_common = false;         // see forwarding.hpp
   bool is_json;                      // spliced into a merge, so its body must be JSON
+  JsonShape shape;                   // of what backends answer, if is_json
+  JsonShape fallback_shape;          // of the constant, of which only the members are looked up
   std::chrono::nanoseconds longest;  // that the call may take: its timeout, else its endpoint's deadline
   std::string member;                // `"name":`, as it stands in the reply
   std::bitset<backends::kReasonCount> stale_on;
@@ -45,6 +49,7 @@ struct EndpointPlan {
 
   EndpointConfig config;
   std::vector<CallPlan> calls;
+  ReplyLayout layout;
   bool any_required = false;
   std::optional<Cors> cors;
   std::vector<std::string> influential_headers;  // client headers that calls depend on, in lower case, sorted

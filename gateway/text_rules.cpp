@@ -1,6 +1,8 @@
 // Recognising names, addresses and headers.
 #include "gateway/text_rules.hpp"
 
+#include "gateway/json_shape.hpp"
+#include "gateway/json_walk.hpp"
 #include "gateway/networks.hpp"
 
 #include <algorithm>
@@ -55,6 +57,20 @@ bool is_server(std::string_view text) {
 
 bool is_network(std::string_view text) {
   return Networks::parse(text).has_value();
+}
+// The file is UTF-8, but variables and other files may put anything into it, and JSON may not.
+bool is_unicode(std::string_view text) {
+  JsonScanner scanner;
+  return scanner.feed(json_string(text)) && scanner.finish();
+}
+bool is_json_pointer(std::string_view text) {
+  return is_unicode(text) && JsonPointer::parse(text).has_value();
+}
+bool is_member_path(std::string_view text) {
+  return is_unicode(text) && MemberPath::parse(text).has_value();
+}
+bool is_member_name(std::string_view text) {
+  return is_unicode(text) && is_text(text);
 }
 
 bool parse_port(std::string_view text, std::uint16_t& port) {
@@ -124,6 +140,10 @@ const TextRule kOrigin{"an origin such as \"https://app.example.com\" or \"https
 const TextRule kNetwork{"an address or network such as \"10.0.0.0/8\" or \"::1\"", "^[0-9A-Fa-f:.]+(/[0-9]+)?$",
                         is_network};
 const TextRule kPath{"a path that begins with \"/\"", "^/[^\\u0000-\\u001f\\u007f]*$", is_path};
+const TextRule kJsonPointer{"a JSON Pointer such as \"/data/items\"", "^(/([^~]|~[01])*)?$", is_json_pointer};
+const TextRule kMemberPath{"a dotted path such as \"address.street\" or a JSON Pointer such as \"/address/street\"",
+                           "^(/([^~]|~[01])*|[^/.][^.]*(\\.[^.]+)*)$", is_member_path};
+const TextRule kMemberName{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_member_name};
 
 std::optional<Address> parse_address(std::string_view text) {
   Address address;

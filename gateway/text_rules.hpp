@@ -11,7 +11,7 @@
 namespace sluice::gateway {
 
 extern const TextRule kAnyText, kName, kBackendName, kHeaderName, kHeaderValue, kAddress, kServer, kPath, kAuthority,
-    kOrigin, kNetwork;
+    kOrigin, kNetwork, kJsonPointer, kMemberPath, kMemberName;
 
 /// "host:port" or "[IPv6]:port".
 std::optional<Address> parse_address(std::string_view text);

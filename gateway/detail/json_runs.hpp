@@ -92,6 +92,21 @@ inline const char* skip_digits(const char* p, const char* end) {
   return p;
 }
 
+/// The first quote or backslash from `p` on.
+inline const char* skip_to_quote(const char* p, const char* end) {
+#ifdef __SSE2__
+  for (; end - p >= 16; p += 16) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('"'));
+    const __m128i backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'));
+    const int stops = _mm_movemask_epi8(_mm_or_si128(quote, backslash));
+    if (stops != 0) return p + std::countr_zero(static_cast<unsigned>(stops));
+  }
+#endif
+  while (p != end && *p != '"' && *p != '\\') ++p;
+  return p;
+}
+
 /// What may follow the first byte of a UTF-8 sequence (Unicode 15, table 3-7); `more` is 0 if it cannot be a first
 /// byte.
 struct Lead {

@@ -13,6 +13,7 @@ namespace sluice::gateway {
 inline std::optional<std::string> environment(const std::string& name) {
   if (name == "HOST") return "10.0.0.7";
   if (name == "EMPTY") return "";
+  if (name == "LATIN1") return "\xe9";
   return std::nullopt;
 }
 

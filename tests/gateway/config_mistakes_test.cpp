@@ -153,6 +153,45 @@ INSTANTIATE_TEST_SUITE_P(
                 "} ] }, { \"path\": \"/u//\", \"calls\": [ { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\""),
             "f:5:73: /endpoints/1/path: has an empty segment"}));
 
+INSTANTIATE_TEST_SUITE_P(
+    OfAShape, ConfigMistake,
+    testing::Values(
+        Mistake{with("\"pick\": \"data\""),
+                "f:5:66: /endpoints/0/calls/0/pick: must be a JSON Pointer such as \"/data/items\", got \"data\""},
+        Mistake{with("\"into\": \"/a~2\""),
+                "f:5:66: /endpoints/0/calls/0/into: must be a JSON Pointer such as \"/data/items\", got \"/a~2\""},
+        Mistake{
+            with("\"allow\": [\"a\", \"b..c\"]"),
+            "f:5:73: /endpoints/0/calls/0/allow/1: must be a dotted path such as \"address.street\" or a JSON Pointer "
+            "such as \"/address/street\", got \"b..c\""},
+        Mistake{
+            with("\"deny\": [\"\"]"),
+            "f:5:67: /endpoints/0/calls/0/deny/0: must be a dotted path such as \"address.street\" or a JSON Pointer "
+            "such as \"/address/street\", got \"\""},
+        Mistake{with("\"allow\": []"), "f:5:67: /endpoints/0/calls/0/allow: must not be empty"},
+        Mistake{with("\"rename\": { \".a\": \"b\" }"),
+                "f:5:70: /endpoints/0/calls/0/rename/.a: the key must be a dotted path such as \"address.street\" or a "
+                "JSON Pointer such as \"/address/street\", got \".a\""},
+        Mistake{with("\"rename\": { \"a\": \"\" }"),
+                "f:5:75: /endpoints/0/calls/0/rename/a: must be a text without control characters, got \"\""},
+        Mistake{with("\"into\": \"/${LATIN1}\""),
+                "f:5:66: /endpoints/0/calls/0/into: must be a JSON Pointer such as \"/data/items\", got \"/\xe9\""},
+        Mistake{with("\"allow\": [\"a\"], \"deny\": [\"b\"]"),
+                "f:5:82: /endpoints/0/calls/0/deny: cannot stand beside \"allow\""},
+        Mistake{with("\"rename\": { \"a.b\": \"c\", \"a.d\": \"c\", \"b.a\": \"c\" }"),
+                "f:5:68: /endpoints/0/calls/0/rename: \"a.d\" and \"a.b\" get the same name \"c\""},
+        Mistake{with("\"rename\": { \"a.b\": \"c\", \"/a/b\": \"d\" }"),
+                "f:5:68: /endpoints/0/calls/0/rename: \"/a/b\" and \"a.b\" are the same member"},
+        Mistake{with("\"into\": \"\", \"fallback\": [1]"),
+                "f:5:82: /endpoints/0/calls/0/fallback: must be an object, as \"into\" merges its members into the "
+                "reply"},
+        Mistake{with("\"rename\": { \"a\": \"b\" }", "\"strategy\": \"first\", "),
+                "f:5:68: /endpoints/0/calls/0/rename: needs the strategy \"merge\""},
+        Mistake{with("\"into\": \"/a/b\" }, { \"name\": \"a\", \"backend\": \"users\", \"path\": \"/\""),
+                "f:5:86: /endpoints/0/calls/1/name: is where \"into\" of \"user\" leads through"},
+        Mistake{with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\", \"into\": \"/user/b\""),
+                "f:5:116: /endpoints/0/calls/1/into: leads through the member that \"user\" writes"}));
+
 const std::string kAnotherClient =
     ": name it in \"vary\", or one client is served what another was sent; or in \"vary_except\" if it cannot change "
     "the answer";
@@ -179,6 +218,25 @@ INSTANTIATE_TEST_SUITE_P(
 INSTANTIATE_TEST_SUITE_P(
     ThatIsAWarning, ConfigMistake,
     testing::Values(
+        Mistake{
+            with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\", \"into\": \"/user\""),
+            "f:5:116: /endpoints/0/calls/1/into: warning: writes the same member of the reply as \"user\": the later "
+            "call wins"},
+        Mistake{
+            with("\"into\": \"\", \"allow\": [\"id\", \"x.y\"], \"rename\": { \"x\": \"b\" } }, { \"name\": \"b\", "
+                 "\"backend\": \"users\", \"path\": \"/\""),
+            "f:5:130: /endpoints/0/calls/1/name: warning: may write the same member \"b\" of the reply as \"user\": "
+            "the later call wins"},
+        Mistake{
+            with("\"into\": \"\", \"rename\": { \"x\": \"b\" } }, { \"name\": \"b\", \"backend\": \"users\", \"path\": "
+                 "\"/\""),
+            "f:5:106: /endpoints/0/calls/1/name: warning: may write the same member \"b\" of the reply as \"user\": "
+            "the later call wins"},
+        Mistake{
+            with("\"into\": \"\", \"fallback\": { \"id\": 1 } }, { \"name\": \"b\", \"backend\": \"users\", \"path\": "
+                 "\"/\", \"into\": \"\", \"allow\": [\"id.x\"]"),
+            "f:5:153: /endpoints/0/calls/1/into: warning: may write the same member \"id\" of the reply as \"user\": "
+            "the later call wins"},
         Mistake{with("\"timeout\": \"3s\""),
                 "f:5:69: /endpoints/0/calls/0/timeout: warning: is longer than the endpoint's deadline of 2s"},
         Mistake{with("\"pass_status\": [404]"),

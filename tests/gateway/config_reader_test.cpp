@@ -135,6 +135,30 @@ TEST(ConfigReader, TakesDefaultsWhereAnObjectHasNoValue) {
   EXPECT_EQ(call.cache->stale_if_error, 1h);
 }
 
+TEST(ConfigReader, ReadsHowACallIsShaped) {
+  const auto read = [](const std::string& call) {
+    return good(with(call, "", R"("defaults": { "call": {
+      "deny": ["x.y"], "into": "/d", "rename": { "a": "A", "/b/0": "B", "_": "a comment" } } },)"))
+        .endpoints.at(0)
+        .calls.at(0);
+  };
+  const CallConfig plain = read("");
+  EXPECT_EQ(plain.pick, std::nullopt);
+  EXPECT_EQ(plain.allow, std::nullopt);
+  EXPECT_EQ(plain.deny, (std::vector<std::string>{"x.y"}));
+  EXPECT_EQ(plain.into, "/d");
+  EXPECT_THAT(plain.rename, ElementsAre(RenameConfig{"a", "A"}, RenameConfig{"/b/0", "B"}));
+  const CallConfig own = read(
+      R"("pick": "", "deny": null, "allow": ["/_id", "b c"], "into": "", "rename": { "a": "${HOST}", "/_id": "id" })");
+  EXPECT_EQ(own.pick, "");
+  EXPECT_EQ(own.allow, (std::vector<std::string>{"/_id", "b c"}));
+  EXPECT_EQ(own.deny, std::nullopt);
+  EXPECT_EQ(own.into, "");
+  EXPECT_THAT(own.rename,
+              ElementsAre(RenameConfig{"/b/0", "B"}, RenameConfig{"a", "10.0.0.7"}, RenameConfig{"/_id", "id"}));
+  EXPECT_EQ(read(R"("into": null)").into, std::nullopt);
+}
+
 TEST(ConfigReader, PutsTheEnvironmentAndFilesIntoStrings) {
   const auto folder = std::filesystem::path(testing::TempDir()) / ("config_reader_test." + std::to_string(getpid()));
   std::filesystem::create_directories(folder);

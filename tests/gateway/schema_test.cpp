@@ -31,12 +31,13 @@ TEST(Schema, DescribesTheKeysWithTypesRangesAndDefaults) {
 
 TEST(Schema, HasPatternsThatSayTheSameAsTheChecks) {
   const std::string_view texts[] = {
-      "",        "a",         "A",          "a_b-1",     "1a",       "a b",        " a",
-      "a ",      "a\nb",      "X-Id",       "a.b",       "/",        "/a b",       "h:1",
-      "[::]:80", "[]:1",      ":80",        "h:",        "http://h", "http://h:1", "http://[::1]",
-      "http://", "http://h/", "http://a@b", "https://h", "*",        "a:b"};
-  for (const TextRule* rule :
-       {&kAnyText, &kName, &kBackendName, &kHeaderName, &kHeaderValue, &kAddress, &kServer, &kPath}) {
+      "",          "a",    "A",        "a_b-1",      "1a",           "a b",     " a",        "a ",
+      "a\nb",      "X-Id", "a.b",      "/",          "/a b",         "h:1",     "[::]:80",   "[]:1",
+      ":80",       "h:",   "http://h", "http://h:1", "http://[::1]", "http://", "http://h/", "http://a@b",
+      "https://h", "*",    "a:b",      "/a/b",       "//",           "/~",      "/~01~1",    "/a~2",
+      "a..b",      ".a",   "a.",       "a.b.c",      "a./b",         "~"};
+  for (const TextRule* rule : {&kAnyText, &kName, &kBackendName, &kHeaderName, &kHeaderValue, &kAddress, &kServer,
+                               &kPath, &kJsonPointer, &kMemberPath, &kMemberName}) {
     const std::regex pattern{std::string(rule->pattern)};
     for (std::string_view text : texts) {
       EXPECT_EQ(rule->accepts(text), std::regex_search(std::string(text), pattern))
