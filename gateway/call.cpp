@@ -55,10 +55,38 @@ struct Call::Answer {
   std::optional<Duration> fresh_for;  // what both the configuration and the origin allow; none: not a cached call
 };
 
-bool Call::prepare() {
-  start_ = Loop::current().now();
-  auto made = make_request(plan_, incoming_);
-  if (!made) return false;
+std::optional<RootCause> Fragment::root_cause() const {
+  if (!reason) return RootCause(Reason::invalid, 0);  // there is data, but not what another call needs of it
+  if (*reason == Reason::dependency) return root;
+  return RootCause(*reason, status);
+}
+
+/// Fails the call for a value that it needs; false.
+bool Call::lacks(std::optional<RootCause> root) {
+  fail(Reason::dependency);
+  fragment_.root = root;
+  return false;
+}
+
+/// Fails the call because `ctx` is done; false.
+bool Call::is_late(const Context& ctx) {
+  fail(ctx.err() == concurrency::Error::deadline_exceeded ? Reason::timeout : Reason::cancelled);
+  return false;
+}
+
+bool Call::prepare(const std::vector<Call>& calls) {
+  TemplateValues values;
+  values.calls = &calls;
+  values.json_of_call = [](const void* all, std::size_t call) {
+    return (*static_cast<const std::vector<Call>*>(all))[call].fragment().bytes;
+  };
+  values.item = item_;
+  std::optional<std::size_t> culprit;
+  auto made = make_request(plan_, incoming_, values, culprit);
+  if (!made) {
+    if (culprit == JsonReference::kItem) culprit = plan_.array->call;
+    return lacks(culprit ? calls[*culprit].fragment().root_cause() : std::nullopt);
+  }
   request_ = std::move(made->request);
   key_ = std::move(made->key);
   if (!key_.empty()) {
@@ -70,15 +98,21 @@ bool Call::prepare() {
   return true;
 }
 
-Task<bool> Call::fetch(Context ctx) {
-  if (!prepare()) {
-    fragment_.outcome = Outcome::missing;
-    fragment_.reason = Reason::dependency;
-    co_return false;
+Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
+  start_ = Loop::current().now();
+  for (std::size_t input : plan_.inputs) {
+    const Fragment& needed = (*calls)[input].fragment();
+    if (!needed.has_data()) co_return lacks(needed.root_cause());
   }
+  // While it waited for others: what is stored may be served, but no server has to do with that.
+  const bool is_over = ctx.is_done();
+  if (is_over && !plan_.config.cache) co_return is_late(ctx);
+  if (is_for_each()) co_return co_await fetch_each(std::move(ctx), calls);
+  if (!prepare(*calls)) co_return false;
   if (use_stored_without_asking()) co_return true;
+  if (is_over) co_return is_late(ctx);
   concurrency::Cancel cancel;
-  if (plan_.config.timeout) {
+  if (plan_.config.timeout && item_.empty()) {  // that of all elements together is over them
     auto bounded = concurrency::with_timeout(ctx, *plan_.config.timeout);
     ctx = bounded.ctx;
     cancel = std::move(bounded.cancel);
@@ -260,7 +294,7 @@ void Call::degrade() {
     fragment_.status = reason == Reason::status ? failed_with : 0;
     return;
   }
-  if (config.fallback) {
+  if (config.fallback && !is_for_each()) {  // it stands in for single elements
     fragment_.outcome = Outcome::fallback;
     use(*config.fallback, plan_.fallback_shape);
     fragment_.media_type = "application/json";

@@ -12,8 +12,26 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::gateway {
+
+/// Why a call that others need has no data, or not the value that they need.
+struct RootCause {
+  RootCause(backends::Reason r, unsigned s) : reason(r), status(s) {}
+
+  backends::Reason reason;
+  unsigned status;  // of the reason `status`
+};
+
+/// What a call with `for_each` made of the elements.
+struct Elements {
+  Elements() = default;
+
+  std::size_t count = 0;    // for which a call was made
+  std::size_t missing = 0;  // of those
+  bool is_cut = false;      // there were more than `max`
+};
 
 /// What a call contributes to the reply, and what the reply says of it.
 struct Fragment {
@@ -30,24 +48,35 @@ struct Fragment {
   std::string media_type;                // of `first`
   std::string headers;                   // of the response, those that the reply takes (header_lines.hpp)
   std::shared_ptr<const void> owner;     // of `bytes`
+  std::optional<RootCause> root;         // of the reason `dependency`; none: what the client sent
+  std::optional<Elements> elements;      // of a call with `for_each`
 
   [[nodiscard]] bool has_data() const {
     return outcome == Outcome::fresh || outcome == Outcome::cached || outcome == Outcome::stale ||
            outcome == Outcome::fallback;
   }
+  /// Why it is not fresh; nothing if all that was wrong is what the client sent.
+  [[nodiscard]] std::optional<RootCause> root_cause() const;
 };
 
 /// *one worker*. Must live, where it is, until fetch() has ended.
 class Call {
  public:
-  Call(const CallPlan& plan, const Incoming& incoming) : plan_(plan), incoming_(incoming) {}
+  Call(const CallPlan& plan, const Incoming& incoming)
+      : plan_(plan), incoming_(incoming), awaited_(plan.inputs.size()) {}
+  /// For one element of an array: `item` is its JSON.
+  Call(const CallPlan& plan, const Incoming& incoming, std::string_view item)
+      : plan_(plan), incoming_(incoming), item_(item) {}
   Call(Call&&) = default;
   Call& operator=(const Call&) = delete;
 
   /// Gets the data from the backend, or what is stored while it may be used without asking; true if that gave any.
   /// Otherwise the failure stands in fragment().reason, and degrade() decides what takes its place.
-  /// Ends at the latest when `ctx` is done.
-  concurrency::Task<bool> fetch(concurrency::Context ctx);
+  /// Ends at the latest when `ctx` is done. `calls` are all of the endpoint; those that it needs have ended.
+  concurrency::Task<bool> fetch(concurrency::Context ctx, const std::vector<Call>* calls);
+
+  /// To be told once of each call that it needs; true when that was the last, and fetch() may begin.
+  [[nodiscard]] bool input_ended() { return --awaited_ == 0; }
 
   /// After a fetch that failed: stale data, else the fallback, else nothing.
   void degrade();
@@ -68,7 +97,12 @@ class Call {
   struct Fetched;
   struct Answer;
 
-  [[nodiscard]] bool prepare();
+  [[nodiscard]] bool prepare(const std::vector<Call>& calls);
+  [[nodiscard]] bool lacks(std::optional<RootCause> root);
+  [[nodiscard]] bool is_late(const concurrency::Context& ctx);
+  [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
+  [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
+  bool join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut);
   [[nodiscard]] bool use_stored_without_asking();
   [[nodiscard]] bool may_replace_errors() const;
   bool take(const Answer& answer);
@@ -82,6 +116,8 @@ class Call {
 
   const CallPlan& plan_;
   const Incoming& incoming_;
+  std::string_view item_;    // empty: none
+  std::size_t awaited_ = 0;  // calls that it needs and that have not ended
   std::shared_ptr<const backends::Request> request_;
   std::string key_;  // empty: nothing is stored
   std::shared_ptr<const StaleEntry> stored_;

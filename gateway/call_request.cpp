@@ -70,20 +70,20 @@ void add_vary(const CacheConfig& cache, const Incoming& incoming, std::string& k
 
 }  // namespace
 
-std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& incoming) {
+std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& incoming, TemplateValues values,
+                                        std::optional<std::size_t>& culprit) {
   const CallConfig& config = plan.config;
   const Runtime& runtime = *incoming.deployment->runtime;
   const BackendConfig& backend = runtime.config.backends[config.backend];
   const backends::Headers& asked_with = incoming.parser.headers();
   auto request = std::make_shared<backends::Request>();
 
-  TemplateValues values;
   values.path = incoming.parameters;
   values.query = incoming.parser.query();
   values.headers = &asked_with;
   values.find_header = &find_header;
   request->target.clear();
-  if (!plan.path.expand(values, request->target)) return std::nullopt;
+  if (!plan.path.expand(values, request->target, &culprit)) return std::nullopt;
   forward_query(config.forward.query, plan.query_names, incoming.parser.query(), request->target);
 
   const std::string_view method = incoming.parser.method_text();
@@ -92,10 +92,10 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   forward_headers(config.forward.headers, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
   std::string value;
-  std::string asked_for;  // in headers, by the client's path or query: part of the key
+  std::string asked_for;  // in headers, by the client's path or query or by other calls' data: part of the key
   for (const auto& [name, source] : plan.headers) {
     value.clear();
-    if (!source.expand(values, value)) return std::nullopt;
+    if (!source.expand(values, value, &culprit)) return std::nullopt;
     request->headers.set(name, value);
     if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
   }

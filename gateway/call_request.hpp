@@ -18,7 +18,9 @@ struct CallRequest {
   std::string key;  // of the stored answer; empty: nothing is stored
 };
 
-/// Nothing when a value is missing that the path or a header needs, or when it cannot stand there. *one worker*
-[[nodiscard]] std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& incoming);
+/// Nothing when a value is missing that the path or a header needs, or when it cannot stand there; then `culprit` tells
+/// whose it is, as Template::expand does. `values` has the JSON of other calls. *one worker*
+[[nodiscard]] std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& incoming,
+                                                      TemplateValues values, std::optional<std::size_t>& culprit);
 
 }  // namespace sluice::gateway

@@ -54,10 +54,11 @@ struct RenameConfig {
   bool operator==(const RenameConfig&) const = default;
 };
 
-enum class Strategy { merge, first };
-/// Whether the reply is made of the JSON of the calls; else it is the answer of one, as it is.
-constexpr bool is_merged(Strategy strategy) {
-  return strategy == Strategy::merge;
+enum class Strategy { merge, first, quorum };
+
+/// Whether the reply is one JSON object of all calls' data.
+constexpr bool merges(Strategy strategy) {
+  return strategy == Strategy::merge || strategy == Strategy::quorum;
 }
 
 enum class Balance { least_loaded, round_robin };
@@ -112,6 +113,13 @@ struct CompressionConfig {
   std::size_t min_size = 1024;
 };
 
+/// One request for each element of an array.
+struct ForEachConfig {
+  std::string in;            // where the array is: source of a JsonReference
+  std::size_t max = 100;     // elements
+  std::size_t parallel = 8;  // requests at a time
+};
+
 /// One request that an endpoint makes to a backend.
 struct CallConfig {
   std::string name;
@@ -119,6 +127,7 @@ struct CallConfig {
   std::string path;                   // template source
   std::optional<std::string> method;  // none: the request's, GET for HEAD
   std::vector<HeaderTemplate> headers;
+  std::optional<ForEachConfig> for_each;
   std::optional<std::chrono::nanoseconds> timeout;  // none: what is left of the deadline
   bool required = false;
   std::optional<std::string> fallback;  // JSON text, its values byte for byte as written
@@ -144,6 +153,7 @@ struct EndpointConfig {
   std::chrono::nanoseconds deadline = std::chrono::seconds(2);
   Strategy strategy = Strategy::merge;
   std::optional<std::chrono::nanoseconds> stagger;  // of `first`; none: all calls start at once
+  std::optional<std::size_t> quorum;                // of `quorum`: calls that must succeed
   std::vector<CallConfig> calls;
   std::size_t max_body = std::size_t{1} << 20;
   std::optional<CorsConfig> cors;

@@ -97,6 +97,20 @@ const Section& forward_section() {
   return result;
 }
 
+const Section& for_each_section() {
+  using F = ForEachConfig;
+  static const Section result{
+      "for_each",
+      "Makes the call once for each element of an array in another call's JSON; `{item}` and `{item.member}` in its "
+      "templates are the element. The fragment is the array of what they gave, in order.",
+      {
+          required(key("in", &F::in, text(kAnyText), "The array: `CALL`, `CALL.member` or `CALL:/json/pointer`.")),
+          key("max", &F::max, integer(1, 1000), "Elements for which a call is made; the others are left out."),
+          key("parallel", &F::parallel, integer(1, 256), "Calls at a time."),
+      }};
+  return result;
+}
+
 const Section& limits_section() {
   using L = LimitsConfig;
   static const Section result{
@@ -177,6 +191,8 @@ const Section& call_section() {
           required(key("path", &C::path, text(kPath), "Template of the path and query.")),
           key("method", &C::method, methods(), "Default: the request's, GET for HEAD."),
           key("headers", &C::headers, map(kHeaderName, text(kHeaderValue)), "Headers to send: constants or templates."),
+          own(key("for_each", &C::for_each, section(for_each_section()),
+                  "One call for each element of an array. Default: a single call.")),
           key("timeout", &C::timeout, duration(1ms, kLong),
               "For the whole call, all attempts. Default: what is left of the deadline."),
           key("required", &C::required, boolean(), "Whether the request fails when this call has no data."),
@@ -215,10 +231,13 @@ const Section& endpoint_section() {
           own(key("name", &E::name, text(kAnyText), "Label in metrics and logs, unique. Default: the path.")),
           key("methods", &E::methods, list(methods(), 1), "HEAD is answered wherever GET is, OPTIONS everywhere."),
           key("deadline", &E::deadline, duration(1ms, kLong), "When the reply is made from what is there."),
-          key("strategy", &E::strategy, choice({"merge", "first"}),
-              "`merge`: the fragments of all calls in one object. `first`: the first call that succeeds is the reply."),
+          key("strategy", &E::strategy, choice({"merge", "first", "quorum"}),
+              "`merge`: the fragments of all calls in one object. `first`: the first call that succeeds is the reply. "
+              "`quorum`: as `merge`, but no longer than until enough calls have succeeded."),
           key("stagger", &E::stagger, duration(1ms, kLong),
               "Of `first`: the next call starts when the one before failed or after this long. Default: all at once."),
+          own(key("quorum", &E::quorum, integer(1, 10'000),
+                  "Of `quorum`, which needs it: the calls that must succeed, at most all.")),
           required(read_apart("calls", list(section(call_section()), 1), "The calls, in the order of the reply.")),
           key("max_body", &E::max_body, size(0, kGiB), "Body of a request; above it 413. Default: that of `limits`."),
           key("cors", &E::cors, section(cors_section()), "Pages of other origins that may use it. Default: none."),

@@ -1,6 +1,7 @@
 // Checking the rules between values of a configuration.
 #include "gateway/config_rules.hpp"
 
+#include "gateway/call_graph.hpp"
 #include "gateway/config_keys.hpp"
 #include "gateway/router.hpp"
 #include "gateway/shaping_rules.hpp"
@@ -10,6 +11,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <string>
 #include <system_error>
 #include <unistd.h>
@@ -160,6 +162,7 @@ class Rules {
     if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
       error(pointer + "/stagger", "needs the strategy \"first\"");
     }
+    check_quorum(endpoint, pointer, node);
 
     if (has_valid(node, "methods")) {
       const auto& methods = endpoint.methods;
@@ -181,12 +184,16 @@ class Rules {
       routes_.push_back({*pattern, endpoint.methods});
       route_endpoints_.push_back(index);
     }
+    std::vector<std::string> names;
+    for (const CallConfig& call : endpoint.calls) names.push_back(call.name);
+    CallGraph graph(endpoint.calls.size());
     std::size_t first_fallback = endpoint.calls.size();
     for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
       const std::string child = pointer + "/calls/" + std::to_string(i);
       ConfigNode& call_node = node.find("calls")->elements[i];
       if (!call_node.is_valid) continue;
       check_call(endpoint, i, child, pattern);
+      if (pattern) check_templates(endpoint, i, child, pattern->parameters(), names, graph);
       check_backend(endpoint.calls[i], call_node.find("backend")->text, child);
       if (!endpoint.calls[i].fallback || endpoint.strategy != Strategy::first) continue;
       if (first_fallback < i) {
@@ -196,6 +203,22 @@ class Rules {
       first_fallback = std::min(first_fallback, i);
     }
     check_shapes(endpoint, node, pointer);
+    for (const std::vector<std::size_t>& cycle : graph.cycles()) {
+      std::string way;
+      for (std::size_t call : cycle) way += (way.empty() ? "" : " → ") + names[call];
+      error(pointer + "/calls/" + std::to_string(cycle.front()), "waits for its own data: " + way);
+    }
+  }
+
+  void check_quorum(const EndpointConfig& endpoint, const std::string& pointer, ConfigNode& node) {
+    if (endpoint.strategy != Strategy::quorum) {
+      if (has_valid(node, "quorum")) error(pointer + "/quorum", "needs the strategy \"quorum\"");
+    } else if (node.find("quorum") == nullptr) {
+      error(pointer + "/strategy", "needs the key \"quorum\": how many calls must succeed");
+    } else if (has_valid(node, "quorum") && node.find("calls") != nullptr && *endpoint.quorum > endpoint.calls.size()) {
+      error(pointer + "/quorum", "must be at most the number of calls, " + std::to_string(endpoint.calls.size()) +
+                                     ", got " + std::to_string(*endpoint.quorum));
+    }
   }
 
   void check_shapes(const EndpointConfig& endpoint, ConfigNode& node, const std::string& pointer) {
@@ -232,7 +255,8 @@ class Rules {
       if (is_managed(name))
         error(pointer + "/forward/headers", quote(name) + " belongs to the client's connection and is never forwarded");
     }
-    if (pattern) check_templates(call, pointer, pattern->parameters());
+    if (call.for_each && call.into == "")
+      error(pointer + "/into", "cannot be \"\" with \"for_each\", which gives an array");
     check_uses(endpoint, call, pointer);
   }
 
@@ -263,23 +287,44 @@ class Rules {
     }
   }
 
-  void check_templates(const CallConfig& call, const std::string& pointer, const std::vector<std::string>& parameters) {
+  void check_templates(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
+                       const std::vector<std::string>& parameters, const std::vector<std::string>& call_names,
+                       CallGraph& graph) {
+    const CallConfig& call = endpoint.calls[index];
+    ReferenceNames names(parameters);
+    names.calls = call_names;
+    const auto needs = [&](std::span<const std::size_t> inputs, const std::string& at) {
+      if (inputs.empty()) return;
+      if (!merges(endpoint.strategy)) {
+        error(at, "refers to another call, which needs the strategy \"merge\" or \"quorum\"");
+      } else {
+        graph.add(index, inputs);
+      }
+    };
+    if (call.for_each) check_for_each(call, pointer, names, needs);
+    names.has_item = call.for_each.has_value();
+    bool reads_item = false;
     std::vector<std::pair<std::string, std::string>> sent;  // client header, where it is used
     const auto compile = [&](const std::string& source, Template::Place where, const std::string& at,
                              const std::string& what) {
       std::string problem;
-      const auto compiled = Template::compile(source, where, parameters, problem);
+      const auto compiled = Template::compile(source, where, names, problem);
       if (!compiled && node_at(root_, at)->has_reference) {
         problem = "has, with the values of its ${...}, a \"{\" or \"}\" that begins or ends no reference";  // perhaps a
                                                                                                             // secret
       }
+      reads_item = reads_item || !compiled || compiled->reads_item();
       if (!compiled) return error(at, problem);
+      needs(compiled->calls(), at);
       for (const std::string& header : compiled->headers()) sent.emplace_back(header, what);
     };
     compile(call.path, Template::Place::target, pointer + "/path", "in its path");
     for (const HeaderTemplate& header : call.headers) {
       compile(header.value, Template::Place::header, pointer_to(pointer + "/headers", header.name),
               "in " + quote(header.name));
+    }
+    if (call.for_each && !reads_item) {
+      warning(pointer + "/for_each", "all its requests are the same: no template of the call has \"{item}\"");
     }
     if (!call.cache) return;
 
@@ -297,6 +342,32 @@ class Rules {
     if (call.forward.headers.all) {
       error(pointer + "/cache",
             "the call forwards all client headers: list those it needs in \"forward\", and name them in \"vary\"");
+    }
+  }
+
+  template <class Needs>
+  void check_for_each(const CallConfig& call, const std::string& pointer, const ReferenceNames& names,
+                      const Needs& needs) {
+    for (std::string_view parameter : names.parameters) {
+      if (parameter != "item" && parameter != "item...") continue;
+      error(pointer + "/for_each", "\"{item}\" is the element, but also a path parameter of the endpoint");
+    }
+    if (std::find(names.calls.begin(), names.calls.end(), "item") != names.calls.end()) {
+      error(pointer + "/for_each", "\"{item}\" is the element, but also the name of a call of the endpoint");
+    }
+    std::string problem;
+    const auto array = JsonReference::parse(call.for_each->in, names, problem);
+    const std::string at = pointer + "/for_each/in";
+    if (array) {
+      needs(std::span(&array->call, 1), at);
+    } else if (!problem.empty()) {
+      error(at, problem);
+    } else {
+      const std::string& in = call.for_each->in;
+      std::vector<std::string_view> known(names.calls.begin(), names.calls.end());
+      std::string hint = did_you_mean(std::string_view(in).substr(0, in.find_first_of(".:")), known);
+      if (hint.empty()) hint = ", expected a call of the endpoint, such as " + quote(known.front());
+      error(at, "refers to " + quote(in) + hint);
     }
   }
 
@@ -320,7 +391,7 @@ class Rules {
       warning(pointer + "/follow_redirects", "has no effect: only redirects of GET calls are followed");
     }
     for (const std::string key : {"/pick", "/allow", "/deny", "/rename", "/into"}) {
-      if (!is_merged(endpoint.strategy) && has(pointer + key)) error(pointer + key, "needs the strategy \"merge\"");
+      if (!merges(endpoint.strategy) && has(pointer + key)) error(pointer + key, "needs the strategy \"merge\"");
     }
     if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
         has(pointer + "/cache")) {

@@ -12,7 +12,7 @@ concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& en
   if (endpoint.config.strategy == Strategy::first) {
     winner = co_await fan_out_first(ctx, calls, endpoint.config.stagger);
   } else {
-    co_await fan_out_merge(ctx, calls);
+    co_await fan_out_merge(ctx, calls, endpoint.config.quorum);
   }
   for (const Call& call : calls) call.count();
   Reply reply = endpoint.config.strategy == Strategy::first ? chosen(endpoint, std::move(calls), winner)

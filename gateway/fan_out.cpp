@@ -23,7 +23,7 @@ struct Ended {
 Task<> run(Context ctx, std::vector<Call>* calls, std::size_t index, Channel<Ended> ended) {
   bool succeeded = false;
   try {
-    succeeded = co_await (*calls)[index].fetch(std::move(ctx));
+    succeeded = co_await (*calls)[index].fetch(std::move(ctx), calls);
   } catch (const std::exception& e) {  // out of memory, or a defect: it costs this call, not the reply
     log_error("call " + (*calls)[index].plan().config.name + ": " + e.what());
     (*calls)[index].fail(backends::Reason::invalid);
@@ -33,25 +33,46 @@ Task<> run(Context ctx, std::vector<Call>* calls, std::size_t index, Channel<End
 
 }  // namespace
 
-Task<> fan_out_merge(Context ctx, std::vector<Call>& calls) {
+Task<> fan_out_merge(Context ctx, std::vector<Call>& calls, std::optional<std::size_t> quorum) {
   auto [group, calls_ctx] = ErrGroup::with_context(ctx);
   Channel<Ended> ended(calls.size());
-  for (std::size_t i = 0; i < calls.size(); ++i) group.go(run, calls_ctx, &calls, i, ended);
-  // Every call ends by the deadline, so this does, without a context of its own: the last results are degraded ones.
+  std::size_t running = 0;
+  std::size_t required = 0;   // that have no outcome
+  std::size_t succeeded = 0;  // fresh or cached
   for (std::size_t i = 0; i < calls.size(); ++i) {
+    if (calls[i].plan().config.required) ++required;
+    if (!calls[i].plan().inputs.empty()) continue;
+    group.go(run, calls_ctx, &calls, i, ended);
+    ++running;
+  }
+  // Every call ends by the deadline, so this does, without a context of its own: the last results are degraded ones.
+  // After a required call failed, too, those that wait are started, to find out what they lack.
+  bool is_enough = false;
+  for (; running > 0; --running) {
     const auto next = co_await ended.receive(Context());
     Call& call = calls[next->index];
+    if (is_enough) {
+      call.skip();
+      continue;
+    }
     if (!next->succeeded) call.degrade();
-    if (call.plan().config.required && !call.fragment().has_data()) break;
+    if (call.plan().config.required) {
+      --required;
+      if (!call.fragment().has_data()) group.cancel();
+    }
+    if (call.fragment().outcome == Outcome::fresh || call.fragment().outcome == Outcome::cached) ++succeeded;
+    is_enough = quorum && succeeded >= *quorum && required == 0;
+    if (is_enough) {
+      group.cancel();
+      continue;
+    }
+    for (std::size_t dependant : call.plan().dependants) {
+      if (!calls[dependant].input_ended()) continue;
+      group.go(run, calls_ctx, &calls, dependant, ended);
+      ++running;
+    }
   }
-  group.cancel();
   (void)co_await group.wait();
-  // What was cancelled has reported by now: degrade it.
-  for (;;) {
-    const auto late = ended.try_receive();
-    if (!late.has_value() || !late->has_value()) break;
-    if (!(*late)->succeeded) calls[(*late)->index].degrade();
-  }
 }
 
 Task<std::optional<std::size_t>> fan_out_first(Context ctx, std::vector<Call>& calls,

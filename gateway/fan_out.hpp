@@ -12,9 +12,12 @@
 
 namespace sluice::gateway {
 
-/// Runs all calls. Ends when each has an outcome, at once when a required one has no data, and at the latest when `ctx`
-/// is done; calls that are then not over are cancelled and have degraded outcomes, too.
-concurrency::Task<> fan_out_merge(concurrency::Context ctx, std::vector<Call>& calls);
+/// Runs all calls, each from when those that it needs have their outcome. Ends when each has one, at once when a
+/// required one has no data, and at the latest when `ctx` is done; calls that are then not over are cancelled and have
+/// degraded outcomes, too. With a `quorum` it ends, too, when so many have succeeded and each required one has its
+/// outcome; the others are cancelled and skipped.
+concurrency::Task<> fan_out_merge(concurrency::Context ctx, std::vector<Call>& calls,
+                                  std::optional<std::size_t> quorum);
 
 /// Starts the calls in order, each when the one before has failed or `stagger` after it (all at once without); ends
 /// with the first that succeeds, the others cancelled and skipped. If none does, each has its degraded outcome.

@@ -22,6 +22,17 @@ std::int64_t whole_seconds(Duration duration) {
   return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(duration).count());
 }
 
+/// `;items=8;missing=2;cut`
+void append_elements(std::string& out, const Elements& elements) {
+  out += ";items=";
+  append_number(out, static_cast<std::int64_t>(elements.count));
+  if (elements.missing > 0) {
+    out += ";missing=";
+    append_number(out, static_cast<std::int64_t>(elements.missing));
+  }
+  if (elements.is_cut) out += ";cut";
+}
+
 /// `"calls":{"user":{"outcome":"missing","reason":"timeout"}}`: names and words are plain ASCII.
 std::string calls_member(const std::vector<Call>& calls) {
   std::string out = "\"calls\":{";
@@ -43,20 +54,27 @@ std::string calls_member(const std::vector<Call>& calls) {
 unsigned failure_status(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
   bool timed_out = false;
   bool unavailable = false;
-  bool unanswerable = true;  // only because of what the client sent
+  bool has_failed = false;
+  bool is_unanswerable = false;  // because of what the client sent
   for (const Call& call : calls) {
     const Fragment& fragment = call.fragment();
     if (fragment.has_data() || (endpoint.any_required && !call.plan().config.required)) continue;
     const StatusSet& passed = call.plan().config.pass_status;
-    if (fragment.reason == Reason::status && fragment.status < passed.size() && passed[fragment.status] &&
-        call.plan().config.required) {
-      return fragment.status;
+    const auto cause = fragment.root_cause();
+    if (!cause) {
+      is_unanswerable = true;
+      continue;
     }
-    unanswerable = unanswerable && fragment.reason == Reason::dependency;
-    timed_out = timed_out || fragment.reason == Reason::timeout;
-    unavailable = unavailable || fragment.reason == Reason::open || fragment.reason == Reason::shed;
+    if (cause->reason == Reason::cancelled) continue;  // because of another
+    if (cause->reason == Reason::status && cause->status < passed.size() && passed[cause->status] &&
+        call.plan().config.required) {
+      return cause->status;
+    }
+    has_failed = true;
+    timed_out = timed_out || cause->reason == Reason::timeout;
+    unavailable = unavailable || cause->reason == Reason::open || cause->reason == Reason::shed;
   }
-  if (unanswerable) return 400;
+  if (is_unanswerable && !has_failed) return 400;
   if (timed_out) return 504;
   return unavailable ? 503 : 502;
 }
@@ -93,7 +111,9 @@ Reply failed(const EndpointPlan& endpoint, std::vector<Call> calls) {
 ResultKind result_of(const std::vector<Call>& calls) {
   ResultKind result = ResultKind::complete;
   for (const Call& call : calls) {
+    const auto& elements = call.fragment().elements;
     if (call.fragment().outcome == Outcome::missing) return ResultKind::partial;
+    if (elements && (elements->missing > 0 || elements->is_cut)) return ResultKind::partial;
     if (is_degraded(call.fragment())) result = ResultKind::degraded;
   }
   return result;
@@ -235,6 +255,7 @@ void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeader
         scratch += ";status=";
         append_number(scratch, fragment.status);
       }
+      if (fragment.elements) append_elements(scratch, *fragment.elements);
     }
     writer.add(*names.calls, scratch);
   }

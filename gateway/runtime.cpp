@@ -1,20 +1,35 @@
 #include "gateway/runtime.hpp"
 
+#include "gateway/call_graph.hpp"
 #include "gateway/forwarding.hpp"
 #include "gateway/percent.hpp"
 
 #include <algorithm>
+#include <span>
 #include <stdexcept>
 
 namespace sluice::gateway {
 namespace {
 
 // The configuration was checked, so a template that does not compile here is a defect of ours.
-Template compile(const std::string& source, Template::Place place, const std::vector<std::string>& parameters) {
+Template compile(const std::string& source, Template::Place place, const ReferenceNames& names) {
   std::string problem;
-  auto compiled = Template::compile(source, place, parameters, problem);
+  auto compiled = Template::compile(source, place, names, problem);
   if (!compiled) throw std::logic_error(source + ": " + problem);
   return std::move(*compiled);
+}
+
+std::optional<JsonReference> array_of(const std::optional<ForEachConfig>& for_each, const ReferenceNames& names) {
+  if (!for_each) return std::nullopt;
+  std::string problem;
+  auto array = JsonReference::parse(for_each->in, names, problem);
+  if (!array) throw std::logic_error(for_each->in + ": " + problem);
+  return array;
+}
+
+ReferenceNames with_item(ReferenceNames names, bool has_item) {
+  names.has_item = has_item;
+  return names;
 }
 
 std::shared_ptr<backends::Servers> make_servers(const BackendConfig& backend) {
@@ -45,17 +60,18 @@ Pattern parse_pattern(const std::string& path) {
 
 }  // namespace
 
-CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const std::vector<std::string>& parameters,
-                   Metrics& registry)
+CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, ReferenceNames names, Metrics& registry)
     : config(call),
-      path(compile(call.path, Template::Place::target, parameters)),
+      path(compile(call.path, Template::Place::target, with_item(names, call.for_each.has_value()))),
       query_names(query_names_of(call.path)),
-      is_json(is_merged(endpoint.strategy)),
+      array(array_of(call.for_each, names)),
+      is_json(merges(endpoint.strategy)),
       longest(call.timeout.value_or(endpoint.deadline)),
       member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
       metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {
+  names.has_item = call.for_each.has_value();
   for (const HeaderTemplate& header : call.headers) {
-    headers.emplace_back(header.name, compile(header.value, Template::Place::header, parameters));
+    headers.emplace_back(header.name, compile(header.value, Template::Place::header, names));
   }
   for (const TakenHeaders& taken : endpoint.response_headers.from) {
     if (taken.call == call.name) taken_headers = taken.names;
@@ -86,9 +102,18 @@ EndpointPlan::EndpointPlan(const EndpointConfig& endpoint, Metrics& registry)
     : config(endpoint), layout(endpoint.calls), metrics(std::make_unique<EndpointMetrics>(registry, endpoint.name)) {
   const std::vector<std::string> parameters = parse_pattern(endpoint.path).parameters();
   if (endpoint.cors) cors.emplace(*endpoint.cors, endpoint.methods);
+  std::vector<std::string> call_names;
+  for (const CallConfig& call : endpoint.calls) call_names.push_back(call.name);
+  ReferenceNames known(parameters);
+  known.calls = call_names;
+  CallGraph graph(endpoint.calls.size());
   calls.reserve(endpoint.calls.size());
   for (const CallConfig& call : endpoint.calls) {
-    const CallPlan& plan = calls.emplace_back(call, endpoint, parameters, registry);
+    const std::size_t index = calls.size();
+    const CallPlan& plan = calls.emplace_back(call, endpoint, known, registry);
+    graph.add(index, plan.path.calls());
+    for (const auto& [name, value] : plan.headers) graph.add(index, value.calls());
+    if (plan.array) graph.add(index, std::span(&plan.array->call, 1));
     any_required = any_required || call.required;
     auto& names = influential_headers;
     names.insert(names.end(), plan.path.headers().begin(), plan.path.headers().end());
@@ -97,6 +122,10 @@ EndpointPlan::EndpointPlan(const EndpointConfig& endpoint, Metrics& registry)
     }
     names.insert(names.end(), call.forward.headers.list.begin(), call.forward.headers.list.end());
     if (call.forward.headers.all) names.emplace_back("*");
+  }
+  for (std::size_t i = 0; i < calls.size(); ++i) {
+    calls[i].inputs = graph.inputs(i);
+    calls[i].dependants = graph.dependants(i);
   }
   std::sort(influential_headers.begin(), influential_headers.end());
   influential_headers.erase(std::unique(influential_headers.begin(), influential_headers.end()),

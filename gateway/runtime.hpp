@@ -23,8 +23,7 @@ namespace sluice::gateway {
 
 /// One call of an endpoint.
 struct CallPlan {
-  CallPlan(const CallConfig& call, const EndpointConfig& endpoint, const std::vector<std::string>& parameters,
-           Metrics& metrics);
+  CallPlan(const CallConfig& call, const EndpointConfig& endpoint, ReferenceNames names, Metrics& metrics);
 
   [[nodiscard]] bool serves_stale_on(backends::Reason reason, unsigned status) const;
 
@@ -32,12 +31,15 @@ struct CallPlan {
   Template path;
   std::vector<std::string> query_names;  // of parameters in `path`, decoded: those of the client give way
   std::vector<std::pair<std::string, Template>> headers;
-  bool names_common = false;         // see forwarding.hpp
-  bool is_json;                      // spliced into a merge, so its body must be JSON
-  JsonShape shape;                   // of what backends answer, if is_json
-  JsonShape fallback_shape;          // of the constant, of which only the members are looked up
-  std::chrono::nanoseconds longest;  // that the call may take: its timeout, else its endpoint's deadline
-  std::string member;                // `"name":`, as it stands in the reply
+  std::optional<JsonReference> array;   // of `for_each`
+  std::vector<std::size_t> inputs;      // calls of the endpoint whose data it needs, each once
+  std::vector<std::size_t> dependants;  // calls that need its data
+  bool names_common = false;            // see forwarding.hpp
+  bool is_json;                         // spliced into a merge, so its body must be JSON
+  JsonShape shape;                      // of what backends answer, if is_json
+  JsonShape fallback_shape;             // of the constant, of which only the members are looked up
+  std::chrono::nanoseconds longest;     // that the call may take: its timeout, else its endpoint's deadline
+  std::string member;                   // `"name":`, as it stands in the reply
   std::bitset<backends::kReasonCount> stale_on;
   std::vector<std::string> taken_headers;  // names of those that the reply takes from the response, in lower case
   std::unique_ptr<CallMetrics> metrics;

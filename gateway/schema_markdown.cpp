@@ -42,10 +42,12 @@ endpoint that does not have the request's method gives way to the next that matc
 segment; an encoded slash separates nothing; a trailing slash counts.
 
 A call's `path` and the values of its `headers` are templates: `{name}` is a path parameter, `{query.x}` the first query
-parameter x of the request, `{header.x}` a header. A value is decoded once and percent-encoded for where it is put, so it can
-end neither its segment nor its parameter; the slashes of `{name...}` stay. A query parameter with an absent value is left
-out whole. The call is not made when a path or header value is absent, when a path value is empty or would make a segment
-`.` or `..`, or when a header value has a control character.
+parameter x of the request, `{header.x}` a header, `{CALL.member.0.member}` or `{CALL:/json/pointer}` a scalar in the JSON
+of another call of the endpoint ([Dependent calls](requests.md#dependent-calls)), `{item}`, `{item.member}` and
+`{item:/json/pointer}` the element of a call with `for_each`. A value is decoded once and percent-encoded for where it is
+put, so it can end neither its segment nor its parameter; the slashes of `{name...}` stay. A query parameter with an absent
+value is left out whole. The call is not made when a path or header value is absent, when a path value is empty or would make
+a segment `.` or `..`, or when a header value has a control character.
 
 **One client's data is never served to another**: every client header that a call with a `cache` sends, in a template or by
 `forward`, must be named in `vary` or `vary_except`.

@@ -129,7 +129,7 @@ class ShapingRules {
 
 std::vector<ShapingProblem> check_shaping(const EndpointConfig& endpoint, const std::vector<bool>& is_valid) {
   std::vector<ShapingProblem> problems;
-  if (!is_merged(endpoint.strategy)) return problems;
+  if (!merges(endpoint.strategy)) return problems;
   ShapingRules rules(endpoint, problems);
   for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
     if (!is_valid[i]) continue;

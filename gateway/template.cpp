@@ -64,14 +64,41 @@ bool has_dot_segment(std::string_view path) {
   return false;
 }
 
+// Longer values would make requests that nobody takes.
+constexpr std::size_t kMaxScalarBytes = 8192;
+
+// The scalar that `pointer` finds in `json`, a string without its escapes, for which `unescaped` has room.
+std::optional<std::string_view> scalar_of(std::string_view json, const JsonPointer& pointer, std::string& unescaped) {
+  const auto value = pointer.find(json);
+  if (!value || value->size() > kMaxScalarBytes) return std::nullopt;
+  switch (kind_of(*value)) {
+    case JsonKind::null:
+    case JsonKind::object:
+    case JsonKind::array:
+      return std::nullopt;
+    case JsonKind::number:
+    case JsonKind::boolean:
+      return value;
+    case JsonKind::string:
+      break;
+  }
+  const std::string_view content = value->substr(1, value->size() - 2);
+  if (content.find('\\') == std::string_view::npos) return content;
+  auto text = unescape_json(content);
+  if (!text) return std::nullopt;
+  unescaped = std::move(*text);
+  return unescaped;
+}
+
 }  // namespace
 
 struct Template::Compiler {
   std::string_view source;
   Place place;
-  std::span<const std::string> parameters;
+  const ReferenceNames& names;
   std::string& problem;
   Template result;
+  std::string path;  // without the names of its references
 
   bool run() {
     result.parts_.push_back({place == Place::target ? Encoding::segment : Encoding::header, {}});
@@ -81,6 +108,7 @@ struct Template::Compiler {
         const std::size_t end = source.find('}', at);
         if (end == std::string_view::npos) return fail("has a \"{\" without its \"}\"");
         if (!reference(source.substr(at + 1, end - at - 1))) return false;
+        if (in_path()) path += "{}";
         at = end + 1;
       } else if (!literal(at)) {
         return false;
@@ -88,7 +116,7 @@ struct Template::Compiler {
         ++at;
       }
     }
-    if (place == Place::target && has_dot_segment(source.substr(0, source.find('?')))) {
+    if (place == Place::target && has_dot_segment(path)) {
       return fail("must not have a segment \".\" or \"..\"");
     }
     std::erase_if(result.parts_,
@@ -110,6 +138,7 @@ struct Template::Compiler {
     auto& pieces = result.parts_.back().pieces;
     if (pieces.empty() || pieces.back().source != Source::literal) pieces.push_back({Source::literal, {}});
     pieces.back().text.push_back(c);
+    if (in_path()) path += c;
     return true;
   }
 
@@ -130,25 +159,41 @@ struct Template::Compiler {
       pieces.push_back({Source::header, std::move(header)});
       return true;
     }
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-      const std::string_view parameter = parameters[i];
+    for (std::size_t i = 0; i < names.parameters.size(); ++i) {
+      const std::string_view parameter = names.parameters[i];
       const bool is_rest = parameter.ends_with("...");
       if (parameter.substr(0, parameter.size() - (is_rest ? 3 : 0)) != name) continue;
       pieces.push_back({is_rest ? Source::rest : Source::parameter, {}, i});
       return true;
     }
-    if (name.find_first_of(".:") != std::string_view::npos && !name.starts_with("query.") &&
-        !name.starts_with("header.")) {
-      return fail("refers to \"{" + std::string(name) + "}\": references to other calls are not supported yet");
+    std::string mistake;
+    auto json = JsonReference::parse(name, names, mistake);
+    if (!json) return mistake.empty() ? unknown(name) : fail(std::move(mistake));
+    if (json->call == JsonReference::kItem) {
+      result.reads_item_ = true;
+    } else if (std::find(result.calls_.begin(), result.calls_.end(), json->call) == result.calls_.end()) {
+      result.calls_.push_back(json->call);
     }
-    std::string known;
-    for (std::string_view parameter : parameters) {
-      known += "{" + std::string(parameter.substr(0, parameter.find("..."))) + "}, ";
-    }
-    return fail("refers to \"{" + std::string(name) + "}\", expected " + known + "{query.NAME} or {header.NAME}");
+    pieces.push_back({Source::json, {}, json->call, std::move(json->pointer)});
+    return true;
   }
 
-  bool in_path() const { return result.parts_.size() == 1; }
+  bool unknown(std::string_view name) {
+    const std::string_view first = name.substr(0, name.find_first_of(".:"));
+    std::string message = "refers to \"{" + std::string(name) + "}\"";
+    if (first == "item") return fail(message + ", which only a call with \"for_each\" has");
+    const std::string hint = names.hint(first);
+    if (!hint.empty()) return fail(message + hint);
+    message += ", expected ";
+    for (std::string_view parameter : names.parameters) {
+      message += "{" + std::string(parameter.substr(0, parameter.find("..."))) + "}, ";
+    }
+    message +=
+        names.calls.size() > 1 ? "{query.NAME}, {header.NAME} or {CALL.MEMBER}" : "{query.NAME} or {header.NAME}";
+    return fail(std::move(message));
+  }
+
+  bool in_path() const { return place == Place::target && result.parts_.size() == 1; }
 
   bool fail(std::string message) {
     problem = std::move(message);
@@ -156,34 +201,36 @@ struct Template::Compiler {
   }
 };
 
-std::optional<Template> Template::compile(std::string_view source, Place place, std::span<const std::string> parameters,
+std::optional<Template> Template::compile(std::string_view source, Place place, const ReferenceNames& names,
                                           std::string& problem) {
-  Compiler compiler{source, place, parameters, problem, {}};
+  Compiler compiler{source, place, names, problem, {}, {}};
   if (!compiler.run()) return std::nullopt;
   return std::move(compiler.result);
 }
 
 bool Template::reads_target() const {
   const auto is_of_target = [](const Piece& piece) {
-    return piece.source == Source::parameter || piece.source == Source::rest || piece.source == Source::query;
+    return piece.source != Source::literal && piece.source != Source::header;
   };
   return std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
     return std::any_of(part.pieces.begin(), part.pieces.end(), is_of_target);
   });
 }
 
-bool Template::expand(const TemplateValues& values, std::string& out) const {
+bool Template::expand(const TemplateValues& values, std::string& out, std::optional<std::size_t>* culprit) const {
   const std::size_t start = out.size();
+  std::optional<std::size_t> lacking;
   char separator = '?';
   for (const Part& part : parts_) {
     const std::size_t before = out.size();
     if (part.encoding == Encoding::query) out.push_back(separator);
-    if (append(part, values, out)) {
+    if (append(part, values, out, lacking)) {
       if (part.encoding == Encoding::query) separator = '&';
       continue;
     }
     if (part.encoding != Encoding::query) {
       out.resize(start);
+      if (culprit != nullptr) *culprit = lacking;
       return false;
     }
     out.resize(before);
@@ -191,50 +238,74 @@ bool Template::expand(const TemplateValues& values, std::string& out) const {
   return true;
 }
 
-bool Template::append(const Part& part, const TemplateValues& values, std::string& out) {
+bool Template::append(const Part& part, const TemplateValues& values, std::string& out,
+                      std::optional<std::size_t>& culprit) {
   const std::size_t start = out.size();
+  std::optional<std::size_t> call;  // that has to do with a dot segment
+  bool is_of_client = false;
+  culprit.reset();
   for (const Piece& piece : part.pieces) {
-    std::optional<std::string_view> value;
-    switch (piece.source) {
-      case Source::literal:
-        out += piece.text;
-        continue;
-      case Source::parameter:
-      case Source::rest:
-        if (piece.index < values.path.size()) value = values.path[piece.index];
-        break;
-      case Source::query:
-        value = find_query(values.query, piece.text);
-        break;
-      case Source::header:
-        if (values.find_header != nullptr) value = values.find_header(values.headers, piece.text);
-        break;
+    const std::size_t before = out.size();
+    if (piece.source == Source::json) call = piece.index;
+    if (!append(piece, part.encoding, values, out)) {
+      if (piece.source == Source::json) culprit = piece.index;
+      return false;
     }
-    if (!value) return false;
-    if (part.encoding == Encoding::segment && value->empty() && piece.source != Source::rest) return false;
-    for (std::string_view left = *value; !left.empty();) {
-      // A slash that separates segments of `{rest...}` stays one; an encoded slash stays encoded.
-      if (piece.source == Source::rest && part.encoding == Encoding::segment && left.front() == '/') {
-        out.push_back('/');
-        left.remove_prefix(1);
-        continue;
-      }
-      char byte = left.front();
-      if (piece.source == Source::header) {
-        left.remove_prefix(1);
-      } else {
-        byte = piece.source == Source::query ? take_query_byte(left) : take_decoded(left);
-      }
-      if (part.encoding != Encoding::header) {
-        append_encoded(byte, out);
-      } else if (is_control(byte)) {
-        return false;
-      } else {
-        out.push_back(byte);
-      }
+    is_of_client = is_of_client || (piece.source != Source::json && piece.source != Source::literal &&
+                                    has_dot_segment(std::string_view(out).substr(before)));
+  }
+  if (part.encoding != Encoding::segment || !has_dot_segment(std::string_view(out).substr(start))) return true;
+  if (!is_of_client) culprit = call;
+  return false;
+}
+
+bool Template::append(const Piece& piece, Encoding encoding, const TemplateValues& values, std::string& out) {
+  std::optional<std::string_view> value;
+  std::string unescaped;
+  switch (piece.source) {
+    case Source::literal:
+      out += piece.text;
+      return true;
+    case Source::parameter:
+    case Source::rest:
+      if (piece.index < values.path.size()) value = values.path[piece.index];
+      break;
+    case Source::query:
+      value = find_query(values.query, piece.text);
+      break;
+    case Source::header:
+      if (values.find_header != nullptr) value = values.find_header(values.headers, piece.text);
+      break;
+    case Source::json:
+      value =
+          scalar_of(piece.index == JsonReference::kItem ? values.item : values.json_of_call(values.calls, piece.index),
+                    piece.pointer, unescaped);
+      break;
+  }
+  if (!value) return false;
+  if (encoding == Encoding::segment && value->empty() && piece.source != Source::rest) return false;
+  for (std::string_view left = *value; !left.empty();) {
+    // A slash that separates segments of `{rest...}` stays one; an encoded slash stays encoded.
+    if (piece.source == Source::rest && encoding == Encoding::segment && left.front() == '/') {
+      out.push_back('/');
+      left.remove_prefix(1);
+      continue;
+    }
+    char byte = left.front();
+    if (piece.source == Source::header || piece.source == Source::json) {
+      left.remove_prefix(1);
+    } else {
+      byte = piece.source == Source::query ? take_query_byte(left) : take_decoded(left);
+    }
+    if (encoding != Encoding::header) {
+      append_encoded(byte, out);
+    } else if (is_control(byte)) {
+      return false;
+    } else {
+      out.push_back(byte);
     }
   }
-  return part.encoding != Encoding::segment || !has_dot_segment(std::string_view(out).substr(start));
+  return true;
 }
 
 }  // namespace sluice::gateway

@@ -2,6 +2,7 @@
 #include "tests/gateway/config_fixture.hpp"
 
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,9 +127,8 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("\"forward\": { \"headers\": [\"Connection\"] }"),
                 "f:5:82: /endpoints/0/calls/0/forward/headers: \"connection\" belongs to the client's connection and "
                 "is never forwarded"},
-        Mistake{
-            with("\"headers\": { \"A\": \"{ix}\" }"),
-            "f:5:76: /endpoints/0/calls/0/headers/A: refers to \"{ix}\", expected {id}, {query.NAME} or {header.NAME}"},
+        Mistake{with("\"headers\": { \"A\": \"{ix}\" }"),
+                "f:5:76: /endpoints/0/calls/0/headers/A: refers to \"{ix}\"; did you mean \"id\"?"},
         Mistake{with("", "\"stagger\": \"1ms\", "), "f:4:33: /endpoints/0/stagger: needs the strategy \"first\""},
         Mistake{with("} , { \"name\": \"b\", \"backend\": \"usres\", \"path\": \"/\""),
                 "f:5:86: /endpoints/0/calls/1/backend: unknown backend \"usres\"; did you mean \"users\"?"},
@@ -138,9 +138,11 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:5:70: /endpoints/0/calls/1/name: \"id\" is a path parameter of the endpoint"},
         Mistake{with("} , { \"name\": \"query\", \"backend\": \"users\", \"path\": \"/\""),
                 "f:5:70: /endpoints/0/calls/1/name: \"query\" has a meaning of its own in templates"},
-        Mistake{with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/{user.x}\""),
-                "f:5:103: /endpoints/0/calls/1/path: refers to \"{user.x}\": references to other calls are not "
-                "supported yet"},
+        Mistake{with("", "\"quorum\": 1, "), "f:4:32: /endpoints/0/quorum: needs the strategy \"quorum\""},
+        Mistake{with("", "\"strategy\": \"quorum\", "),
+                "f:4:34: /endpoints/0/strategy: needs the key \"quorum\": how many calls must succeed"},
+        Mistake{with("", "\"strategy\": \"quorum\", \"quorum\": 2, "),
+                "f:4:54: /endpoints/0/quorum: must be at most the number of calls, 1, got 2"},
         Mistake{
             with("} ] }, { \"path\": \"/u/{x}\", \"name\": \"n\", \"calls\": [ { \"name\": \"b\", \"backend\": "
                  "\"users\", \"path\": \"/\""),
@@ -175,7 +177,7 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("\"rename\": { \"a\": \"\" }"),
                 "f:5:75: /endpoints/0/calls/0/rename/a: must be a text without control characters, got \"\""},
         Mistake{with("\"into\": \"/${LATIN1}\""),
-                "f:5:66: /endpoints/0/calls/0/into: must be a JSON Pointer such as \"/data/items\", got \"/\xe9\""},
+                "f:5:66: /endpoints/0/calls/0/into: must be a JSON Pointer such as \"/data/items\", got \"/${LATIN1}\""},
         Mistake{with("\"allow\": [\"a\"], \"deny\": [\"b\"]"),
                 "f:5:82: /endpoints/0/calls/0/deny: cannot stand beside \"allow\""},
         Mistake{with("\"rename\": { \"a.b\": \"c\", \"a.d\": \"c\", \"b.a\": \"c\" }"),
@@ -191,6 +193,73 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:5:86: /endpoints/0/calls/1/name: is where \"into\" of \"user\" leads through"},
         Mistake{with("} , { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\", \"into\": \"/user/b\""),
                 "f:5:116: /endpoints/0/calls/1/into: leads through the member that \"user\" writes"}));
+
+// The endpoint's calls a, b, ... with these paths, one a line from line 5 on.
+std::string paths(const std::vector<std::string>& list, const std::string& endpoint = "") {
+  std::string calls;
+  char name = 'a';
+  for (const std::string& path : list) {
+    calls += (calls.empty() ? "" : ",\n") + std::string("{ \"name\": \"") + name++ +
+             "\", \"backend\": \"users\", \"path\": \"" + path + "\" }";
+  }
+  return R"({ "version": 1,
+"backends": { "users": { "servers": ["http://h:1"] } }, "endpoints": [
+{ "path": "/u/{id}", )" +
+         endpoint + "\"calls\": [\n\n" + calls + "\n] } ] }";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfDependentCalls, ConfigMistake,
+    testing::Values(
+        Mistake{paths({"/{a.x}"}), "f:5:1: /endpoints/0/calls/0: waits for its own data: a → a"},
+        Mistake{paths({"/", "/{c.x}", "/{a.x}?d={d.x}", "/{b.x}"}),
+                "f:6:1: /endpoints/0/calls/1: waits for its own data: b → c → d → b"},
+        Mistake{paths({"/", "/{aa.x}"}),
+                "f:6:44: /endpoints/0/calls/1/path: refers to \"{aa.x}\"; did you mean \"a\"?"},
+        Mistake{paths({"/", "/{other.x}"}),
+                "f:6:44: /endpoints/0/calls/1/path: refers to \"{other.x}\", expected {id}, {query.NAME}, "
+                "{header.NAME} or {CALL.MEMBER}"},
+        Mistake{paths({"/", "/{a..x}"}),
+                "f:6:44: /endpoints/0/calls/1/path: refers to \"a..x\", expected a.MEMBER or a:/JSON/POINTER"},
+        Mistake{paths({"/", "/{a.x}"}, "\"strategy\": \"first\", "),
+                "f:6:44: /endpoints/0/calls/1/path: refers to another call, which needs the strategy \"merge\" or "
+                "\"quorum\""},
+        Mistake{paths({"/", "/{item}"}),
+                "f:6:44: /endpoints/0/calls/1/path: refers to \"{item}\", which only a call with \"for_each\" has"}));
+
+// A call `b` on line 6 with this `for_each`, beside the call `a`.
+std::string each(const std::string& for_each, const std::string& path = "/{item}", const std::string& a = "a") {
+  return R"({ "version": 1,
+"backends": { "users": { "servers": ["http://h:1"] } }, "endpoints": [
+{ "path": "/u/{id}", "calls": [
+{ "name": ")" +
+         a + R"(", "backend": "users", "path": "/" },
+{ "name": "b", "backend": "users",
+
+"path": ")" +
+         path + "\", \"for_each\": " + for_each + "} ] } ] }";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfForEach, ConfigMistake,
+    testing::Values(
+        Mistake{each("{}"), "f:7:32: /endpoints/0/calls/1/for_each: the key \"in\" is missing"},
+        Mistake{each("{\"in\": \"c\"}"),
+                "f:7:39: /endpoints/0/calls/1/for_each/in: refers to \"c\"; did you mean \"a\"?"},
+        Mistake{each("{\"in\": \"other.x\"}"),
+                "f:7:39: /endpoints/0/calls/1/for_each/in: refers to \"other.x\", expected a call of the endpoint, "
+                "such as \"a\""},
+        Mistake{each("{\"in\": \"a:x\"}"),
+                "f:7:39: /endpoints/0/calls/1/for_each/in: refers to \"a:x\", expected a.MEMBER or a:/JSON/POINTER"},
+        Mistake{each("{\"in\": \"b\"}"), "f:5:1: /endpoints/0/calls/1: waits for its own data: b → b"},
+        Mistake{each("{\"in\": \"a\", \"max\": 0}"),
+                "f:7:51: /endpoints/0/calls/1/for_each/max: must be an integer between 1 and 1000, got 0"},
+        Mistake{each("{\"in\": \"item\"}", "/{item}", "item"),
+                "f:7:32: /endpoints/0/calls/1/for_each: \"{item}\" is the element, but also the name of a call of the "
+                "endpoint"},
+        Mistake{each("{\"in\": \"a\"}", "/{id}"),
+                "f:7:30: /endpoints/0/calls/1/for_each: warning: all its requests are the same: no template of the "
+                "call has \"{item}\""}));
 
 const std::string kAnotherClient =
     ": name it in \"vary\", or one client is served what another was sent; or in \"vary_except\" if it cannot change "

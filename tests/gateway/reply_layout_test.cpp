@@ -31,8 +31,9 @@ class Layout {
   [[nodiscard]] std::string write(const std::vector<std::string_view>& bodies) const {
     std::vector<ReplyLayout::Part> parts;
     std::vector<std::unique_ptr<Shaped>> shaped;
+    std::vector<JsonShape> shapes(calls_.begin(), calls_.end());
     for (std::size_t i = 0; i < bodies.size(); ++i) {
-      const JsonShape shape(calls_[i]);
+      const JsonShape& shape = shapes[i];
       ReplyLayout::Part& part = parts.emplace_back();
       part.has_data = bodies[i] != kNothing;
       part.bytes = bodies[i];
@@ -41,8 +42,9 @@ class Layout {
       EXPECT_TRUE(shape.apply(bodies[i], *shaped.back()));
       part.shaped = shaped.back().get();
     }
+    const ReplyLayout layout(calls_);
     std::vector<std::string_view> body;
-    layout().write(parts, body);
+    layout.write(parts, body);
     std::string text;
     for (const auto slice : body) text += slice;
     return text;

@@ -22,20 +22,37 @@ std::optional<std::string_view> find_header(const void* headers, std::string_vie
 }
 
 const std::vector<std::string> kParameters = {"id", "rest..."};
+const std::vector<std::string> kCalls = {"user", "orders", "rest"};
+
+ReferenceNames names(bool has_item = true) {
+  ReferenceNames result(kParameters);
+  result.calls = kCalls;
+  result.has_item = has_item;
+  return result;
+}
 
 struct Client {
   std::vector<std::string_view> path = {"7", "a/b"};
   std::string_view query = {};
   HeaderList headers = {};
+  std::string_view json = "{}";  // of all calls, and the element
 };
+
+std::string_view json_of_call(const void* client, std::size_t) {
+  return static_cast<const Client*>(client)->json;
+}
+
+TemplateValues values_of(const Client& client) {
+  return {client.path, client.query, &client.headers, find_header, &client, json_of_call, client.json};
+}
 
 std::optional<std::string> expand(std::string_view source, const Client& client,
                                   Template::Place place = Template::Place::target) {
   std::string problem;
-  const auto compiled = Template::compile(source, place, kParameters, problem);
+  const auto compiled = Template::compile(source, place, names(), problem);
   EXPECT_TRUE(compiled) << problem;
   std::string out = "kept:";
-  if (!compiled || !compiled->expand({client.path, client.query, &client.headers, find_header}, out)) {
+  if (!compiled || !compiled->expand(values_of(client), out)) {
     EXPECT_EQ(out, "kept:") << "a failed expansion must leave the output unchanged";
     return std::nullopt;
   }
@@ -46,6 +63,11 @@ std::optional<std::string> expand(std::string_view source, const Client& client,
 std::string mistake(std::string_view source, Template::Place place = Template::Place::target) {
   std::string problem;
   return Template::compile(source, place, kParameters, problem) ? "" : problem;
+}
+
+std::string mistake_among_calls(std::string_view source, bool has_item = false) {
+  std::string problem;
+  return Template::compile(source, Template::Place::target, names(has_item), problem) ? "" : problem;
 }
 
 TEST(Template, PutsValuesWhereTheyAreNamed) {
@@ -117,6 +139,96 @@ TEST(Template, KnowsTheClientHeadersThatInfluenceIt) {
   EXPECT_EQ(compiled->headers(), (std::vector<std::string>{"x-a", "x-b"}));
 }
 
+TEST(Template, TakesScalarsOutOfTheJsonOfCalls) {
+  const Client client{.json = R"({"s": "x", "n": 123456789012345678901234567890, "d": 1.10, "e": 1e400, "t": true,
+    "f": false, "list": [{"k": "first"}, "second"], "a.b": "dot", "c/d": "slash", "~": "tilde", "": "empty",
+    "\u0073\u0032": "name", "twice": 1, "twice": 2})"};
+  EXPECT_EQ(expand("/{user.s}/{user.n}/{user.d}/{user.e}", client), "/x/123456789012345678901234567890/1.10/1e400");
+  EXPECT_EQ(expand("/{user.t}/{user.f}?k={user.list.0.k}-{user.list.1}", client), "/true/false?k=first-second");
+  EXPECT_EQ(expand("/{user:/a.b}/{user:/c~1d}/{user.c/d}/{user:/~0}/{user.~}", client), "/dot/slash/slash/tilde/tilde");
+  EXPECT_EQ(expand("/{user:/}/{user:/list/0/k}/{user.s2}/{user.twice}", client), "/empty/first/name/2");
+  EXPECT_EQ(expand("/{item.s}/{item:/list/1}", client), "/x/second");
+  EXPECT_EQ(expand("/{orders}/{item}/{user:}", {.json = "\"all\""}), "/all/all/all");
+  EXPECT_EQ(expand("{user.n} {user.d}", client, Template::Place::header), "123456789012345678901234567890 1.10");
+}
+
+TEST(Template, ResolvesEscapesAndEncodesForThePlace) {
+  const auto in_path = [](std::string_view json) { return expand("/x/{item}/y", {.json = json}); };
+  EXPECT_EQ(in_path(R"("a/b?c#d&e=f%41+g h")"), "/x/a%2Fb%3Fc%23d%26e%3Df%2541%2Bg%20h/y");
+  EXPECT_EQ(in_path(R"("\u00e9\ud83d\ude00\/\"\\")"), "/x/%C3%A9%F0%9F%98%80%2F%22%5C/y");
+  EXPECT_EQ(in_path("\"\xC3\xA9\""), "/x/%C3%A9/y");
+  EXPECT_EQ(in_path(R"("a\r\nb\u0000")"), "/x/a%0D%0Ab%00/y");
+  EXPECT_EQ(in_path(R"("...")"), "/x/.../y");
+  EXPECT_EQ(expand("/?q={item}", {.json = R"("a&b=c+d")"}), "/?q=a%26b%3Dc%2Bd");
+  EXPECT_EQ(expand("/?q={item}", {.json = R"("")"}), "/?q=");
+  EXPECT_EQ(expand("{item}", {.json = R"("\u00e9 x")"}, Template::Place::header), "\xC3\xA9 x");
+}
+
+TEST(Template, FailsOnJsonThatCannotStandThere) {
+  for (const char* json : {"null", "{}", "[]", R"("")", R"("..")", R"(".")", R"("\u002e.")", R"("\ud800")"}) {
+    EXPECT_EQ(expand("/x/{item}", {.json = json}), std::nullopt) << json;
+  }
+  for (const char* json : {"null", R"("a\r\nX: 1")", R"("\n")", R"("\u0000")", R"("\u007f")"}) {
+    EXPECT_EQ(expand("v{item}", {.json = json}, Template::Place::header), std::nullopt) << json;
+  }
+  const std::string most(8190, 'x');
+  EXPECT_EQ(expand("/{item}", {.json = "\"" + most + "\""}), "/" + most);
+  EXPECT_EQ(expand("/{item}", {.json = "\"" + most + "x\""}), std::nullopt);
+  EXPECT_EQ(expand("/x/{user.a.b}", {.json = R"({"a": "b"})"}), std::nullopt);
+  EXPECT_EQ(expand("/x/{user.01}", {.json = "[1, 2]"}), std::nullopt);
+  EXPECT_EQ(expand("/x?a={user.a}&b=1&c={item}", {.json = "[]"}), "/x?b=1");
+}
+
+TEST(Template, TellsWhoseValueIsToBlame) {
+  const auto culprit = [](std::string_view source, const Client& client) -> std::optional<std::size_t> {
+    std::string problem, out;
+    std::optional<std::size_t> blamed = 99;
+    const auto compiled = Template::compile(source, Template::Place::target, names(), problem);
+    EXPECT_FALSE(compiled.value().expand(values_of(client), out, &blamed));
+    return blamed;
+  };
+  EXPECT_EQ(culprit("/{orders.a}", {}), 1U);
+  EXPECT_EQ(culprit("/{item.a}", {}), JsonReference::kItem);
+  EXPECT_EQ(culprit("/{query.a}/{user.a}", {}), std::nullopt);
+  EXPECT_EQ(culprit("/{user.a}/{query.a}?b={query.b}", {}), 0U);
+  EXPECT_EQ(culprit("/{id}/{orders}", {.json = "\"..\""}), 1U);
+  EXPECT_EQ(culprit("/{id}/{orders}", {.path = {".."}, .json = "1"}), std::nullopt);
+  EXPECT_EQ(culprit("/.{orders}", {.json = "\".\""}), 1U);
+}
+
+TEST(Template, KnowsWhatItReads) {
+  std::string problem;
+  const auto read =
+      Template::compile("/{user.a}?b={item}&c={orders.b}&d={user.c}", Template::Place::target, names(), problem);
+  ASSERT_TRUE(read) << problem;
+  EXPECT_EQ(read->calls(), (std::vector<std::size_t>{0, 1}));
+  EXPECT_TRUE(read->reads_item());
+  EXPECT_TRUE(read->reads_target());
+  const auto header = Template::compile("a {header.b}", Template::Place::header, names(), problem);
+  ASSERT_TRUE(header);
+  EXPECT_FALSE(header->reads_target());
+  EXPECT_TRUE(header->calls().empty());
+  EXPECT_TRUE(Template::compile("{user.b}", Template::Place::header, names(), problem)->reads_target());
+  EXPECT_TRUE(Template::compile("/{rest}", Template::Place::target, names(), problem)->calls().empty())
+      << "a path parameter wins over a call";
+}
+
+TEST(Template, SaysWhatIsWrongWithAReference) {
+  EXPECT_EQ(mistake_among_calls("/{usr.x}"), "refers to \"{usr.x}\"; did you mean \"user\"?");
+  EXPECT_EQ(mistake_among_calls("/{ids}"), "refers to \"{ids}\"; did you mean \"id\"?");
+  EXPECT_EQ(mistake_among_calls("/{qurey.x}"), "refers to \"{qurey.x}\"; did you mean \"query\"?");
+  EXPECT_EQ(mistake_among_calls("/{itm:/x}", true), "refers to \"{itm:/x}\"; did you mean \"item\"?");
+  EXPECT_EQ(mistake_among_calls("/{unlike.x}"),
+            "refers to \"{unlike.x}\", expected {id}, {rest}, {query.NAME}, {header.NAME} or {CALL.MEMBER}");
+  EXPECT_EQ(mistake_among_calls("/{item.x}"), "refers to \"{item.x}\", which only a call with \"for_each\" has");
+  for (const std::string bad : {"user.", "user..a", "user.a.", "user:a", "user:/~", "user:/~2"}) {
+    EXPECT_EQ(mistake_among_calls("/{" + bad + "}"),
+              "refers to \"" + bad + "\", expected user.MEMBER or user:/JSON/POINTER");
+  }
+  EXPECT_EQ(mistake_among_calls("/{user:/a/../b}/x?{user:/./?}"), "") << "what a reference names is no path";
+  EXPECT_EQ(mistake_among_calls("/{user.a}/../x"), "must not have a segment \".\" or \"..\"");
+}
+
 TEST(Template, SaysWhatIsWrongWithItsSource) {
   EXPECT_EQ(mistake("users"), "must begin with \"/\"");
   EXPECT_EQ(mistake("/{id"), "has a \"{\" without its \"}\"");
@@ -124,9 +236,7 @@ TEST(Template, SaysWhatIsWrongWithItsSource) {
   EXPECT_EQ(mistake("/{ID}"), "refers to \"{ID}\", expected {id}, {rest}, {query.NAME} or {header.NAME}");
   EXPECT_EQ(mistake("/{query.}"), "refers to \"{query.}\", expected {id}, {rest}, {query.NAME} or {header.NAME}");
   EXPECT_EQ(mistake("/{header.a b}"), "refers to \"{header.a b}\", which is no header name");
-  EXPECT_EQ(mistake("/{user.segment}"),
-            "refers to \"{user.segment}\": references to other calls are not supported yet");
-  EXPECT_EQ(mistake("/{user:/a/0}"), "refers to \"{user:/a/0}\": references to other calls are not supported yet");
+  EXPECT_EQ(mistake("/{user.x}"), "refers to \"{user.x}\", expected {id}, {rest}, {query.NAME} or {header.NAME}");
   EXPECT_EQ(mistake("/a b"), "must be percent-encoded: \" \" cannot stand in a path or query as it is");
   EXPECT_EQ(mistake("/a#b"), "must be percent-encoded: \"#\" cannot stand in a path or query as it is");
   EXPECT_EQ(mistake("/100%"), "must be percent-encoded: \"%\" cannot stand in a path or query as it is");

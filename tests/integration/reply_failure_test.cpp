@@ -69,6 +69,17 @@ TEST_F(Failures, OfAllCallsAreCoveredByAFallback) {
   EXPECT_EQ(reply.header("Sluice-Result"), "degraded");
 }
 
+TEST_F(Failures, OfWhatTheClientSentAreItsOwnWhateverWasCancelledForThem) {
+  serve(R"({"path": "/", "calls": [
+    {"name": "x", "backend": "a", "path": "/users/1", "required": true},
+    {"name": "y", "backend": "b", "path": "/users/{query.y}", "required": true}]})");
+  a_.set_faults("hang=header");
+  const RawResponse reply = get("/");
+  EXPECT_EQ(calls_of(reply), "x=missing;reason=cancelled, y=missing;reason=dependency");
+  EXPECT_EQ(reply.status, 400U);
+  EXPECT_EQ(reply.header("Sluice-Result"), "rejected");
+}
+
 TEST_F(Failures, CanBeAcceptedStatuses) {
   serve(R"({"path": "/", "calls": [{"name": "x", "backend": "a", "path": "/none", "accept": ["2xx", 404]}]})");
   const RawResponse reply = get("/");
