@@ -9,6 +9,7 @@
 namespace sluice::backends {
 namespace {
 
+using boost::system::result;
 using concurrency::Context;
 using concurrency::Duration;
 using concurrency::Loop;
@@ -27,8 +28,11 @@ bool is_idempotent(const std::string& method) {
 }
 
 /// Whether the server had closed the connection, and the request may be sent again.
+bool found_it_closed(const Failure& failure, const Request& request, const Context& ctx) {
+  return failure.retriable && is_idempotent(request.method) && !ctx.is_done();
+}
 bool found_it_closed(const CallResult& outcome, const Request& request, const Context& ctx) {
-  return outcome.has_error() && outcome.error().retriable && is_idempotent(request.method) && !ctx.is_done();
+  return outcome.has_error() && found_it_closed(outcome.error(), request, ctx);
 }
 
 }  // namespace
@@ -102,14 +106,16 @@ void Backend::count_connections() {
   busy_ = busy;
 }
 
+Failure Backend::no_server() {
+  Failure failure(Reason::no_server, "no server is known");
+  observer_.on_attempt(0, &failure, Duration(0));
+  return failure;
+}
+
 Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> request) {
   update();
   const auto server = choose();
-  if (!server) {
-    const Failure failure(Reason::no_server, "no server is known");
-    observer_.on_attempt(0, &failure, Duration(0));
-    co_return failure;
-  }
+  if (!server) co_return no_server();
   concurrency::Cancel cancel;
   if (options_.timeout) {
     auto bounded = concurrency::with_timeout(ctx, *options_.timeout);
@@ -126,21 +132,26 @@ Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> reque
   const bool again = idle && found_it_closed(outcome, *request, ctx);
   idle.reset();
   if (again) outcome = co_await attempt(ctx, server, request, Pool::Reuse::fresh_only);
-  --server->in_flight;
   const TimePoint now = Loop::current().now();
-  if (outcome.has_value()) {
-    server->observe(now - start, now);
-    observer_.on_attempt(outcome->status, nullptr, now - start);
+  if (outcome.has_error()) {
+    const Failure failure = outcome.error();
+    conclude(*server, failure.status, &failure, now - start, now);
   } else {
-    const Failure& failure = outcome.error();
-    // Being cancelled says nothing about the server.
-    if (failure.reason != Reason::cancelled) {
-      server->observe(failure.status != 0 ? now - start : std::max(now - start, kFailurePenalty), now);
-    }
-    observer_.on_attempt(failure.status, &failure, now - start);
+    conclude(*server, outcome->status, nullptr, now - start, now);
   }
-  count_connections();
   co_return outcome;
+}
+
+/// An attempt is over, and its connection has gone back.
+void Backend::conclude(Known& server, unsigned status, const Failure* failure, Duration took, TimePoint now) {
+  --server.in_flight;
+  if (failure == nullptr) {
+    server.observe(took, now);
+  } else if (failure->reason != Reason::cancelled) {  // which says nothing about the server
+    server.observe(status != 0 ? took : std::max(took, kFailurePenalty), now);
+  }
+  observer_.on_attempt(status, failure, took);
+  count_connections();
 }
 
 Task<CallResult> Backend::attempt(Context ctx, std::shared_ptr<Known> server, std::shared_ptr<const Request> request,
@@ -152,6 +163,145 @@ Task<CallResult> Backend::attempt(Context ctx, std::shared_ptr<Known> server, st
     CallResult outcome = co_await (*lease)->exchange(ctx, *request);
     if (reuse == Pool::Reuse::fresh_only || !found_it_closed(outcome, *request, ctx)) co_return outcome;
   }
+}
+
+/// Ends the attempt when destroyed: as cancelled, if nothing else has ended it.
+struct Stream::Attempt {
+  Attempt(Backend& b, std::shared_ptr<Backend::Known> s, std::shared_ptr<const Request> r)
+      : backend(b), loop(Loop::current()), server(std::move(s)), request(std::move(r)) {
+    ++server->in_flight;
+  }
+  ~Attempt() {
+    give_back();
+    const TimePoint now = loop.now();
+    // Once there is a head, what the body takes is up to both sides.
+    const Duration took = status != 0 ? to_head : now - start;
+    if (!is_whole && !failure) failure.emplace(Reason::cancelled, "the stream was ended");
+    backend.conclude(*server, failure ? failure->status : status, failure ? &*failure : nullptr, took, now);
+  }
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  void take_head() {
+    status = (*lease)->response().status();
+    to_head = loop.now() - start;
+  }
+  void give_back() {
+    if (lease) (*lease)->finish_stream();
+    lease.reset();
+  }
+
+  Backend& backend;
+  Loop& loop;
+  const std::shared_ptr<Backend::Known> server;
+  const std::shared_ptr<const Request> request;
+  const TimePoint start = loop.now();
+  std::optional<TimePoint> head_by;
+  std::optional<Lease> lease;
+  unsigned status = 0;
+  Duration to_head{0};
+  std::optional<Failure> failure;
+  bool is_whole = false;
+};
+
+Stream::Stream(std::unique_ptr<Attempt> attempt) : attempt_(std::move(attempt)) {}
+Stream::Stream(Stream&&) noexcept = default;
+Stream::~Stream() = default;
+
+Connection& Stream::connection() const {
+  return **attempt_->lease;
+}
+
+Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const Request> request) {
+  update();
+  const auto server = choose();
+  if (!server) co_return no_server();
+  auto attempt = std::make_unique<Stream::Attempt>(*this, server, request);
+  concurrency::Cancel cancel;
+  if (options_.timeout) {
+    attempt->head_by = attempt->start + *options_.timeout;
+    auto bounded = concurrency::with_deadline(ctx, *attempt->head_by);
+    ctx = bounded.ctx;
+    cancel = std::move(bounded.cancel);
+  }
+  for (auto reuse = Pool::Reuse::allowed;; reuse = Pool::Reuse::fresh_only) {
+    auto lease = co_await server->pool->acquire(ctx, reuse);
+    if (lease.has_error()) {
+      attempt->failure = lease.error();
+      co_return std::move(lease).error();
+    }
+    attempt->lease.emplace(std::move(*lease));
+    count_connections();
+    Connection& connection = **attempt->lease;
+    const bool has_begun = co_await connection.begin(ctx, *request);
+    if (!has_begun) {
+      attempt->failure.emplace(Reason::invalid, "the request cannot be written");
+      co_return *attempt->failure;
+    }
+    if (request->is_streamed) co_return Stream(std::move(attempt));
+    auto head = co_await connection.receive_head(ctx);
+    if (head.has_value()) {
+      attempt->take_head();
+      co_return Stream(std::move(attempt));
+    }
+    if (reuse == Pool::Reuse::fresh_only || !found_it_closed(head.error(), *request, ctx)) {
+      attempt->failure = head.error();
+      co_return std::move(head).error();
+    }
+    attempt->give_back();
+  }
+}
+
+Task<bool> Stream::send(Context ctx, std::string_view bytes, bool is_last) {
+  return connection().send(std::move(ctx), bytes, is_last);
+}
+
+Task<result<void, Failure>> Stream::receive_head(Context ctx) {
+  concurrency::Cancel cancel;
+  if (attempt_->head_by) {
+    auto bounded = concurrency::with_deadline(ctx, *attempt_->head_by);
+    ctx = bounded.ctx;
+    cancel = std::move(bounded.cancel);
+  }
+  auto head = co_await connection().receive_head(ctx);
+  if (head.has_error()) {
+    attempt_->failure = head.error();
+  } else if (attempt_->status == 0) {  // else stream() has waited for it
+    attempt_->take_head();
+  }
+  co_return head;
+}
+
+Task<result<bool, Failure>> Stream::receive(Context ctx, std::string& piece) {
+  auto is_last = co_await connection().receive(ctx, piece);
+  if (is_last.has_error()) {
+    attempt_->failure = is_last.error();
+  } else {
+    attempt_->is_whole = *is_last;
+  }
+  co_return is_last;
+}
+
+void Stream::fail(Failure failure) {
+  attempt_->failure = std::move(failure);
+}
+bool Stream::has_news() const {
+  return connection().has_news();
+}
+unsigned Stream::status() const {
+  return attempt_->status;
+}
+Headers& Stream::headers() {
+  return connection().response().headers();
+}
+std::optional<std::uint64_t> Stream::content_length() const {
+  return connection().response().content_length();
+}
+std::size_t Stream::unsent_bytes() const {
+  return connection().unsent_bytes();
+}
+TimePoint Stream::last_progress() const {
+  return connection().last_progress();
 }
 
 }  // namespace sluice::backends

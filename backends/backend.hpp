@@ -4,6 +4,7 @@
 #include "backends/pool.hpp"
 #include "backends/request.hpp"
 #include "backends/servers.hpp"
+#include "backends/stream.hpp"
 #include "concurrency/context.hpp"
 
 #include <chrono>
@@ -48,13 +49,22 @@ class Backend {
   /// Pool::acquire and Connection::exchange.
   concurrency::Task<CallResult> call(concurrency::Context ctx, std::shared_ptr<const Request> request);
 
+  /// The same piece by piece: a connection on which the head of `request` has been written. One without a streamed body
+  /// has then got the head of its response, too, and only such a one is sent once more.
+  concurrency::Task<boost::system::result<Stream, Failure>> stream(concurrency::Context ctx,
+                                                                   std::shared_ptr<const Request> request);
+
  private:
+  friend class Stream;
   struct Known;  // a server, with what this worker has seen of it
 
   void update();
   [[nodiscard]] std::shared_ptr<Known> choose();
+  [[nodiscard]] Failure no_server();
   concurrency::Task<CallResult> attempt(concurrency::Context ctx, std::shared_ptr<Known> server,
                                         std::shared_ptr<const Request> request, Pool::Reuse reuse);
+  void conclude(Known& server, unsigned status, const Failure* failure, concurrency::Duration took,
+                concurrency::TimePoint now);
   void count_connections();
 
   const std::shared_ptr<const Servers> servers_;

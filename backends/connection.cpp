@@ -1,13 +1,12 @@
 #include "backends/connection.hpp"
 
+#include "backends/pieces.hpp"
 #include "concurrency/io.hpp"
 #include "concurrency/wait.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cstring>
-
-#include <boost/asio/buffer.hpp>
+#include <utility>
 
 namespace sluice::backends {
 namespace {
@@ -20,6 +19,7 @@ using concurrency::Task;
 
 constexpr std::size_t kSmallBuffer = 8 * 1024;
 constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a response did not fit the small one
+constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
 Failure failure_of(const Context& ctx, const std::string& host) {
   return ctx.err() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, host + ": deadline exceeded")
@@ -86,11 +86,17 @@ void Connection::on_read(error_code ec, std::size_t size) {
   }
   end_ += size;
   const bool was_full = end_ == buffer_.size();
+  if (is_stream_) last_progress_ = Loop::current().now();
   parse();
   if (state_ == State::closed) return;
   if (was_full && begin_ == end_ && buffer_.size() < kLargeBuffer) {
     begin_ = end_ = 0;
     buffer_.resize(kLargeBuffer);
+  }
+  if (is_stream_ && state_ == State::busy) {
+    if (has_head_) wake();
+    paused_ = body_->bytes.size() >= kMaxUntaken;
+    if (paused_) return;
   }
   read();
 }
@@ -101,7 +107,7 @@ void Connection::parse() {
     begin_ += consumed;
     switch (state) {
       case ResponseParser::State::head:
-        refused_ = request_->accepts != nullptr && !request_->accepts(request_->accepted, parser_.status());
+        take_head();
         if (!refused_ && request_->decodes && is_gzip(parser_.headers())) {
           parser_.headers().remove("Content-Encoding");
           body_->gunzip = std::make_unique<Gunzip>();
@@ -113,6 +119,7 @@ void Connection::parse() {
         if (refused_) finish(false);
         return;
       case ResponseParser::State::complete:
+        if (!has_head_) take_head();  // there is no body
         finish(parser_.keep_alive() && begin_ == end_);
         return;
       case ResponseParser::State::failed:
@@ -123,14 +130,23 @@ void Connection::parse() {
   }
 }
 
+void Connection::take_head() {
+  has_head_ = true;
+  refused_ = request_->accepts != nullptr && !request_->accepts(request_->accepted, parser_.status());
+}
+
 void Connection::finish(bool reusable) {
   finished_ = true;
-  if (reusable && !writing_) {  // else closing ends the write, too: nobody wants the rest of the request
+  if (reusable && !writing_ && !sending_) {  // else closing ends the write, too: nobody wants the rest of the request
     state_ = State::idle;
     idle_since_ = Loop::current().now();
   } else {
     close();
   }
+  wake();
+}
+
+void Connection::wake() {
   if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();
 }
 
@@ -148,45 +164,59 @@ void Connection::write_head(const Context& ctx, const Request& request) {
       writer_.add(request.deadline_header, static_cast<std::uint64_t>(std::max<decltype(ms)>(ms, 1)));
     }
   }
-  if (request.body) writer_.add("Content-Length", std::uint64_t{request.body->size()});
+  if (request.body) {
+    writer_.add("Content-Length", std::uint64_t{request.body->size()});
+  } else if (request.body_size) {
+    writer_.add("Content-Length", *request.body_size);
+  } else if (request.is_streamed) {
+    writer_.add("Transfer-Encoding", "chunked");
+  }
   writer_.finish();
+}
+
+bool Connection::start(const Context& ctx, const Request& request, bool is_stream) {
+  write_head(ctx, request);
+  if (head_.empty()) return false;
+  state_ = State::busy;
+  finished_ = parse_failed_ = refused_ = has_head_ = paused_ = false;
+  is_stream_ = is_stream;
+  sending_ = request.is_streamed;
+  request_ = &request;
+  body_ = std::make_shared<Body>();
+  const std::uint64_t max_body = is_stream ? ResponseLimits::kAnyBody : limits_.max_body;
+  parser_.start(request.method == "HEAD", *body_, ResponseLimits(limits_.max_header, max_body));
+  return true;
+}
+
+/// Writes what the socket takes at once.
+void Connection::write_now(Buffers& rest, bool& is_broken) {
+  error_code ec;
+  consume(rest, socket_.write_some(rest, ec));
+  is_broken = ec && ec != asio::error::would_block;
+}
+
+/// Ends early when the response is over, the connection broke, or `ctx` is done.
+Task<> Connection::write_rest(Context ctx, Buffers& rest) {
+  while (asio::buffer_size(rest) != 0 && !finished_) {
+    writing_ = true;
+    const auto written = co_await concurrency::io(ctx, socket_.async_write_some(rest, asio::deferred));
+    writing_ = false;
+    if (written.has_error()) co_return;
+    consume(rest, *written);
+    last_progress_ = Loop::current().now();
+  }
 }
 
 Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
   if (ctx.is_done()) co_return failure_of(ctx, host_);
-  write_head(ctx, request);
-  if (head_.empty()) co_return Failure(Reason::invalid, host_ + ": the request cannot be written");
-  state_ = State::busy;
-  finished_ = parse_failed_ = refused_ = false;
-  request_ = &request;
-  body_ = std::make_shared<Body>();
-  parser_.start(request.method == "HEAD", *body_, limits_);
+  if (!start(ctx, request, false)) co_return Failure(Reason::invalid, host_ + ": the request cannot be written");
 
-  const std::string no_body;
-  const std::string& body = request.body ? *request.body : no_body;
-  std::array<asio::const_buffer, 2> rest{asio::buffer(head_), asio::buffer(body)};
-  std::size_t left = head_.size() + body.size();
-  error_code ec;
+  Buffers rest{asio::buffer(head_)};
+  if (request.body) rest[1] = asio::buffer(*request.body);
   // Tried at once; a write error is not the end: the server may have answered before it closed.
-  while (left != 0 && !finished_) {
-    std::size_t written = socket_.write_some(rest, ec);
-    if (ec == asio::error::would_block) {
-      writing_ = true;
-      const auto waited = co_await concurrency::io(ctx, socket_.async_write_some(rest, asio::deferred));
-      writing_ = false;
-      if (ctx.is_done()) {
-        close();
-        co_return failure_of(ctx, host_);
-      }
-      ec = waited.has_error() ? waited.error() : error_code();
-      written = waited.has_value() ? *waited : 0;
-    }
-    if (ec) break;
-    left -= written;
-    const std::size_t of_head = std::min(written, rest[0].size());
-    rest[0] += of_head;
-    rest[1] += written - of_head;
-  }
+  bool is_broken = false;
+  write_now(rest, is_broken);
+  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
 
   if (!finished_) {
     concurrency::detail::Parked parked;
@@ -199,15 +229,20 @@ Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
       co_return failure_of(ctx, host_);
     }
   }
-  if (left != 0) close();  // answered before the whole request was sent: what follows would be read as its rest
-  auto outcome = result(request);
+  // Answered before the whole request was sent: what follows would be read as its rest.
+  if (asio::buffer_size(rest) != 0) close();
+  auto why = failure();
+  auto body = std::move(body_);
   used_ = true;
   request_ = nullptr;
-  body_.reset();
-  co_return outcome;
+  if (why) co_return std::move(*why);
+  Response response(parser_.status(), std::move(body));
+  if (request.keep_headers) response.headers = parser_.headers();
+  co_return response;
 }
 
-CallResult Connection::result(const Request& request) {
+/// Of a response that is over; none: it is whole, and accepted.
+std::optional<Failure> Connection::failure() const {
   const bool went_stale = used_ && parser_.untouched();
   if (read_error_) return Failure(Reason::reset, host_ + ": " + read_error_.message(), went_stale);
   if (parse_failed_) {
@@ -216,16 +251,84 @@ CallResult Connection::result(const Request& request) {
     failure.retriable = failure.reason == Reason::reset && went_stale;
     return failure;
   }
-  const unsigned status = parser_.status();
-  if (request.accepts != nullptr && !request.accepts(request.accepted, status)) {
-    Failure failure(Reason::status, host_ + ": status " + std::to_string(status));
-    failure.status = status;
-    if (is_redirect(status)) failure.location = parser_.headers().find("Location").value_or("");
-    return failure;
+  if (!refused_) return std::nullopt;
+  Failure failure(Reason::status, host_ + ": status " + std::to_string(parser_.status()));
+  failure.status = parser_.status();
+  if (is_redirect(failure.status)) failure.location = parser_.headers().find("Location").value_or("");
+  return failure;
+}
+
+Task<bool> Connection::begin(Context ctx, const Request& request) {
+  if (!start(ctx, request, true)) co_return false;
+  last_progress_ = Loop::current().now();
+  Buffers rest{asio::buffer(head_)};
+  bool is_broken = false;
+  write_now(rest, is_broken);
+  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
+  if (asio::buffer_size(rest) != 0) sending_ = true;  // not to be used again
+  co_return true;
+}
+
+Task<bool> Connection::send(Context ctx, std::string_view bytes, bool is_last) {
+  if (finished_ || state_ != State::busy) co_return false;
+  const Frame frame(!request_->body_size, bytes.size(), is_last);
+  Buffers rest{asio::buffer(frame.before()), asio::buffer(bytes), asio::buffer(frame.after())};
+  bool is_broken = false;
+  write_now(rest, is_broken);
+  last_progress_ = Loop::current().now();
+  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
+  if (asio::buffer_size(rest) != 0) co_return false;
+  if (is_last) sending_ = false;
+  co_return true;
+}
+
+/// False when `ctx` is done, which closes the connection.
+Task<bool> Connection::wait_for_news(Context ctx) {
+  concurrency::detail::Parked parked;
+  concurrency::detail::ContextWake done(parked, 1);
+  waiting_ = &parked;
+  if (done.subscribe(ctx)) co_await parked.wait();
+  waiting_ = nullptr;
+  const bool is_woken = parked.source() == 0;
+  if (!is_woken) close();
+  co_return is_woken;
+}
+
+Task<boost::system::result<void, Failure>> Connection::receive_head(Context ctx) {
+  while (!has_head_ && !finished_) {
+    const bool is_woken = co_await wait_for_news(ctx);
+    if (!is_woken) co_return failure_of(ctx, host_);
   }
-  Response response(status, std::move(body_));
-  if (request.keep_headers) response.headers = parser_.headers();
-  return response;
+  static const boost::system::result<void, Failure> kGood;  // of a temporary g++ 12 warns, with -fsanitize=address
+  if (has_head_ && !refused_) co_return kGood;
+  co_return *failure();
+}
+
+Task<boost::system::result<bool, Failure>> Connection::receive(Context ctx, std::string& piece) {
+  piece.clear();
+  while (!has_news()) {
+    const bool is_woken = co_await wait_for_news(ctx);
+    if (!is_woken) co_return failure_of(ctx, host_);
+  }
+  std::swap(piece, body_->bytes);
+  if (std::exchange(paused_, false)) read();
+  if (!finished_) co_return false;
+  auto why = failure();
+  if (!why) co_return true;
+  if (!piece.empty()) co_return false;  // first what came before it failed
+  co_return std::move(*why);
+}
+
+std::size_t Connection::unsent_bytes() {
+  return state_ == State::closed ? 0 : backends::unsent_bytes(socket_.native_handle());
+}
+
+void Connection::finish_stream() {
+  if (state_ == State::busy) close();
+  is_stream_ = false;
+  used_ = true;
+  request_ = nullptr;
+  body_.reset();
 }
 
 }  // namespace sluice::backends

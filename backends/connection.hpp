@@ -8,10 +8,15 @@
 #include "concurrency/loop.hpp"
 #include "concurrency/park.hpp"
 
+#include <array>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 namespace sluice::backends {
@@ -20,7 +25,8 @@ using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, concurrenc
 
 /// One exchange at a time; a read is always pending, also while idle, so a connection that the server closes (or on
 /// which it speaks unasked) is known to be dead before it is used again. Responses are parsed as they arrive, without
-/// waking the coroutine that waits for the whole. *one worker*
+/// waking the coroutine that waits for the whole. Only of a streamed body nothing more is read while 64 KiB of it wait
+/// to be taken, so that the server has to wait, too. *one worker*
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `host` is sent as Host.
@@ -36,6 +42,26 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// `retriable` says that the server closed a connection that had been idle, before the first byte of a response.
   concurrency::Task<CallResult> exchange(concurrency::Context ctx, const Request& request);
 
+  /// The same piece by piece: begin(), then send() and, at the same time, receive_head() and receive(); in the end, and
+  /// after every failure, finish_stream(). False: the request cannot be written.
+  [[nodiscard]] concurrency::Task<bool> begin(concurrency::Context ctx, const Request& request);
+  /// The next bytes of a streamed request body; `is_last` ends it. False: nothing more of it is wanted, because the
+  /// response is over, the connection broke (what came of that receive() tells) or `ctx` is done.
+  [[nodiscard]] concurrency::Task<bool> send(concurrency::Context ctx, std::string_view bytes, bool is_last);
+  /// Failures: as of exchange().
+  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(concurrency::Context ctx);
+  /// Puts the next bytes of the body in place of `piece`; true with the last ones, which may be none.
+  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(concurrency::Context ctx,
+                                                                                std::string& piece);
+  /// Whether receive() would not wait.
+  [[nodiscard]] bool has_news() const { return finished_ || !body_->bytes.empty(); }
+  void finish_stream();
+  /// After receive_head(), until finish_stream().
+  [[nodiscard]] ResponseParser& response() { return parser_; }
+  /// When bytes of the stream were last received or sent.
+  [[nodiscard]] concurrency::TimePoint last_progress() const { return last_progress_; }
+  [[nodiscard]] std::size_t unsent_bytes();
+
   [[nodiscard]] bool is_reusable() const { return state_ == State::idle; }
   void close();
 
@@ -48,13 +74,20 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class State { idle, busy, closed };
+  using Buffers = std::array<boost::asio::const_buffer, 3>;
 
   void read();
   void on_read(boost::system::error_code ec, std::size_t size);
   void parse();
+  void take_head();
   void finish(bool reusable);
+  void wake();
   void write_head(const concurrency::Context& ctx, const Request& request);
-  [[nodiscard]] CallResult result(const Request& request);
+  [[nodiscard]] bool start(const concurrency::Context& ctx, const Request& request, bool is_stream);
+  void write_now(Buffers& rest, bool& is_broken);
+  concurrency::Task<> write_rest(concurrency::Context ctx, Buffers& rest);
+  concurrency::Task<bool> wait_for_news(concurrency::Context ctx);
+  [[nodiscard]] std::optional<Failure> failure() const;
 
   Socket socket_;
   const std::string host_;
@@ -64,7 +97,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool writing_ = false;   // the rest of the request waits for room
   bool finished_ = false;  // the response of the current exchange is complete or has failed
   bool parse_failed_ = false;
-  bool refused_ = false;  // its status was not accepted
+  bool refused_ = false;    // its status was not accepted
+  bool is_stream_ = false;  // of the current exchange: begin()
+  bool has_head_ = false;   // of the response
+  bool sending_ = false;    // a streamed request body is not over
+  bool paused_ = false;     // no read is pending, since enough of the body waits to be taken
+  concurrency::TimePoint last_progress_{};
   boost::system::error_code read_error_;
   concurrency::detail::Parked* waiting_ = nullptr;  // the exchange, while it waits for its response
   const Request* request_ = nullptr;

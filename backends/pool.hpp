@@ -37,6 +37,7 @@ class Lease {
   ~Lease();
 
   Connection* operator->() const { return connection_.get(); }
+  Connection& operator*() const { return *connection_; }
 
  private:
   std::shared_ptr<Pool> pool_;

@@ -5,7 +5,9 @@
 #include "backends/failure.hpp"
 #include "backends/headers.hpp"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <boost/system/result.hpp>
@@ -21,6 +23,8 @@ struct Request {
   Headers headers;                                              ///< without Host, Content-Length and hop-by-hop fields
   std::shared_ptr<const std::string> lines;                     ///< more fields, whole lines by HeadWriter; null: none
   std::shared_ptr<const std::string> body;                      ///< null: none
+  bool is_streamed = false;                                     ///< a body follows piece by piece, by Stream::send
+  std::optional<std::uint64_t> body_size;                       ///< of that; none: it is sent in chunks
   std::string deadline_header;                                  ///< carries the remaining milliseconds; empty: not sent
   bool (*accepts)(const void* set, unsigned status) = nullptr;  ///< other statuses fail at once; null: all are fine
   const void* accepted = nullptr;                               ///< given to `accepts`; outlives the call

@@ -125,7 +125,7 @@ class ResponseParser::Machine final : public detail::Message {
     }
     in_body_ = true;
     if (has_length && content_length > max_body) return fault_in_head(detail::Fault::body_too_large);
-    if (has_length) {
+    if (has_length && max_body != ResponseLimits::kAnyBody) {
       body_->bytes.reserve(body_->bytes.size() + static_cast<std::size_t>(std::min(content_length, kMaxReserve)));
     }
     state_ = State::head;
@@ -200,6 +200,10 @@ Headers& ResponseParser::headers() {
 }
 const Headers& ResponseParser::headers() const {
   return machine_->headers;
+}
+std::optional<std::uint64_t> ResponseParser::content_length() const {
+  if (!machine_->has_length) return std::nullopt;
+  return machine_->content_length;
 }
 bool ResponseParser::keep_alive() const {
   return machine_->keep_alive();

@@ -7,7 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 namespace sluice::backends {
@@ -20,6 +22,9 @@ struct ResponseLimits {
 
   std::size_t max_header = 16 * 1024;        ///< status line, fields and the empty line
   std::uint64_t max_body = 8 * 1024 * 1024;  ///< bytes of the body after chunks were joined
+
+  /// For a body that is taken out piece by piece: no room is made for the whole of it.
+  static constexpr std::uint64_t kAnyBody = std::numeric_limits<std::uint64_t>::max();
 };
 
 /// Does no I/O: the owner reads into a buffer and shows it to parse(). One parser serves one connection, response after
@@ -77,6 +82,8 @@ class ResponseParser {
   [[nodiscard]] unsigned status() const;
   [[nodiscard]] Headers& headers();
   [[nodiscard]] const Headers& headers() const;
+  /// What Content-Length says, also in a response that has no body.
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const;
   /// When complete: whether both sides keep the connection open.
   [[nodiscard]] bool keep_alive() const;
   /// When failed.

@@ -84,6 +84,9 @@ class Call {
   /// In place of a fetch that threw.
   void fail(backends::Reason reason);
 
+  /// In place of a fetch by whoever got the data in another way.
+  void settle(Fragment fragment) { fragment_ = std::move(fragment); }
+
   /// The endpoint has no more use for the call: it was cancelled, or has not begun. One that has failed stays so.
   void skip();
 

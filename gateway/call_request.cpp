@@ -39,7 +39,7 @@ void forward_query(const Names& names, const std::vector<std::string>& own, std:
   }
 }
 
-void forward_headers(const Names& names, const backends::Headers& from, backends::Headers& to) {
+void forward_headers(const Names& names, bool is_proxy, const backends::Headers& from, backends::Headers& to) {
   if (!names.all && names.list.empty()) return;
   if (names.all) {
     to = from;
@@ -50,9 +50,22 @@ void forward_headers(const Names& names, const backends::Headers& from, backends
     }
   }
   // What describes this connection or this message, and what asks for a body that could not be merged or stored.
-  for (const char* own : {"Host", "Content-Length", "Expect", "Accept-Encoding", "Range", "If-Range", "If-Match",
-                          "If-None-Match", "If-Modified-Since", "If-Unmodified-Since"}) {
+  for (const char* own : {"Host", "Content-Length", "Expect"}) to.remove(own);
+  if (is_proxy) return;
+  for (const char* own : {"Accept-Encoding", "Range", "If-Range", "If-Match", "If-None-Match", "If-Modified-Since",
+                          "If-Unmodified-Since"}) {
     to.remove(own);
+  }
+}
+
+/// What the body of a proxied request is like; it follows piece by piece.
+void describe_body(const RequestParser& client, backends::Request& request) {
+  request.is_streamed = client.state() == RequestParser::State::head;
+  request.body_size = client.content_length();
+  if (!request.is_streamed) return;
+  for (const char* name : {"Content-Type", "Content-Encoding", "Content-Language"}) {
+    if (request.headers.contains(name)) continue;
+    client.headers().find_all(name, [&](std::string_view value) { request.headers.add(name, value); });
   }
 }
 
@@ -87,9 +100,9 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   forward_query(config.forward.query, plan.query_names, incoming.parser.query(), request->target);
 
   const std::string_view method = incoming.parser.method_text();
-  request->method = config.method ? *config.method : std::string(method == "HEAD" ? "GET" : method);
+  request->method = config.method ? *config.method : std::string(method == "HEAD" && !plan.is_proxy ? "GET" : method);
   const bool is_stored = config.cache && request->method == "GET";
-  forward_headers(config.forward.headers, asked_with, request->headers);
+  forward_headers(config.forward.headers, plan.is_proxy, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
   std::string value;
   std::string asked_for;  // in headers, by the client's path or query or by other calls' data: part of the key
@@ -100,7 +113,9 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
     if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
   }
   for (const HeaderTemplate& constant : backend.headers) request->headers.set(constant.name, constant.value);
-  if (config.forward.body && request->method != "GET" && request->method != "HEAD") request->body = incoming.body;
+  const bool may_have_body = config.forward.body && request->method != "GET" && request->method != "HEAD";
+  if (may_have_body && plan.is_proxy) describe_body(incoming.parser, *request);
+  if (may_have_body && !plan.is_proxy) request->body = incoming.body;
   if (request->body) {
     if (const auto type = asked_with.find("Content-Type")) request->headers.set("Content-Type", *type);
   }
@@ -108,11 +123,11 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   if (deadline.accept) request->headers.remove(*deadline.accept);  // a wish of the client, not what is left of it
   if (deadline.send) request->headers.remove(*deadline.send);
   request->deadline_header = deadline.send.value_or("");
-  request->decodes = true;
-  if (backend.compression) request->headers.set("Accept-Encoding", "gzip");
+  request->decodes = !plan.is_proxy;
+  if (backend.compression && !plan.is_proxy) request->headers.set("Accept-Encoding", "gzip");
   request->accepts = &is_accepted;
   request->accepted = &config.accept;
-  request->make_check = plan.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
+  if (!plan.is_proxy) request->make_check = plan.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
   request->keep_headers = !plan.is_json || config.cache.has_value() || !plan.taken_headers.empty();
 
   CallRequest made;

@@ -54,7 +54,7 @@ struct RenameConfig {
   bool operator==(const RenameConfig&) const = default;
 };
 
-enum class Strategy { merge, first, quorum };
+enum class Strategy { merge, first, quorum, proxy };
 
 /// Whether the reply is one JSON object of all calls' data.
 constexpr bool merges(Strategy strategy) {
@@ -131,7 +131,7 @@ struct CallConfig {
   std::optional<std::chrono::nanoseconds> timeout;  // none: what is left of the deadline
   bool required = false;
   std::optional<std::string> fallback;  // JSON text, its values byte for byte as written
-  StatusSet accept;                     // default 200 to 299
+  StatusSet accept;                     // default 200 to 299, of `proxy` all
   StatusSet pass_status = statuses({401, 403, 404, 409, 410, 422, 429});
   ForwardConfig forward;
   std::optional<std::string> pick;                // JSON Pointer into the body
@@ -152,8 +152,10 @@ struct EndpointConfig {
   std::vector<std::string> methods = {"GET"};
   std::chrono::nanoseconds deadline = std::chrono::seconds(2);
   Strategy strategy = Strategy::merge;
-  std::optional<std::chrono::nanoseconds> stagger;  // of `first`; none: all calls start at once
-  std::optional<std::size_t> quorum;                // of `quorum`: calls that must succeed
+  std::optional<std::chrono::nanoseconds> stagger;                          // of `first`; none: all calls start at once
+  std::optional<std::size_t> quorum;                                        // of `quorum`: calls that must succeed
+  std::chrono::nanoseconds stream_idle_timeout = std::chrono::seconds(60);  // of `proxy`, once there is a head
+  std::optional<std::chrono::nanoseconds> stream_timeout;                   // likewise, in all
   std::vector<CallConfig> calls;
   std::size_t max_body = std::size_t{1} << 20;
   std::optional<CorsConfig> cors;

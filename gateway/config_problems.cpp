@@ -93,6 +93,10 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string_vi
   return nearest.empty() ? "" : "; did you mean \"" + std::string(nearest) + "\"?";
 }
 
+std::string quote(std::string_view text) {
+  return "\"" + std::string(text) + "\"";
+}
+
 std::string quoted_list(const std::vector<std::string_view>& words) {
   std::string list;
   for (std::size_t i = 0; i < words.size(); ++i) {

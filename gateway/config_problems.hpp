@@ -46,6 +46,9 @@ class ConfigProblems {
 /// `; did you mean "timeout"?` for the candidate nearest to `word`, or empty when none is near.
 std::string did_you_mean(std::string_view word, const std::vector<std::string_view>& candidates);
 
+/// `"text"`, as it is.
+std::string quote(std::string_view text);
+
 /// `"a", "b" or "c"`.
 std::string quoted_list(const std::vector<std::string_view>& words);
 

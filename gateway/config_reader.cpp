@@ -44,6 +44,9 @@ Config build(ConfigNode& root) {
   plain.max_body = config.limits.max_body;
   const auto endpoint = with_defaults(std::move(plain), root, "endpoint", endpoint_section());
   const auto call = with_defaults(CallConfig(), root, "call", call_section());
+  CallConfig any_status;
+  any_status.accept.set();
+  const auto proxy_call = with_defaults(std::move(any_status), root, "call", call_section());
   ConfigNode* endpoints = root.find("endpoints");
   if (endpoints == nullptr) return config;
   for (ConfigNode& node : endpoints->elements) {
@@ -53,7 +56,7 @@ Config build(ConfigNode& root) {
     ConfigNode* calls = node.find("calls");
     if (calls == nullptr) continue;
     for (ConfigNode& call_node : calls->elements) {
-      CallConfig& added_call = added.calls.emplace_back(call);
+      CallConfig& added_call = added.calls.emplace_back(added.strategy == Strategy::proxy ? proxy_call : call);
       call_section().store(call_node, &added_call);
       const ConfigNode* name = call_node.find("backend");
       const auto named = std::find_if(config.backends.begin(), config.backends.end(),

@@ -25,10 +25,6 @@ bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-std::string quote(std::string_view text) {
-  return "\"" + std::string(text) + "\"";
-}
-
 bool is_any(const std::string& host) {
   return host == "0.0.0.0" || host == "::";
 }
@@ -52,7 +48,7 @@ class Rules {
     check_added_headers();
     check_cache_file();
     for (std::size_t i = 0; i < config_.backends.size(); ++i) {
-      check_managed(config_.backends[i].headers, pointer_to("/backends", config_.backends[i].name));
+      check_managed(config_.backends[i].headers, pointer_to("/backends", config_.backends[i].name), root_, problems_);
     }
     for (std::size_t i = 0; i < config_.endpoints.size(); ++i) check_endpoint(i);
     check_routes();
@@ -140,15 +136,6 @@ class Rules {
     }
   }
 
-  void check_managed(const std::vector<HeaderTemplate>& headers, const std::string& owner) {
-    for (const HeaderTemplate& header : headers) {
-      if (!is_managed(header.name)) continue;
-      const std::string hint = lower_case(header.name) == "host" ? "; \"host_header\" of the backend sets it" : "";
-      error(pointer_to(owner + "/headers", header.name),
-            quote(header.name) + " is a header that the gateway makes itself" + hint);
-    }
-  }
-
   void check_endpoint(std::size_t index) {
     const EndpointConfig& endpoint = config_.endpoints[index];
     const std::string pointer = "/endpoints/" + std::to_string(index);
@@ -161,6 +148,13 @@ class Rules {
     }
     if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
       error(pointer + "/stagger", "needs the strategy \"first\"");
+    }
+    const bool is_proxy = endpoint.strategy == Strategy::proxy;
+    for (const char* key : {"stream_idle_timeout", "stream_timeout"}) {
+      if (!is_proxy && has_valid(node, key)) error(pointer + "/" + key, "needs the strategy \"proxy\"");
+    }
+    if (is_proxy && endpoint.calls.size() > 1) {
+      error(pointer + "/calls", "the strategy \"proxy\" has one call, got " + std::to_string(endpoint.calls.size()));
     }
     check_quorum(endpoint, pointer, node);
 
@@ -192,9 +186,7 @@ class Rules {
       const std::string child = pointer + "/calls/" + std::to_string(i);
       ConfigNode& call_node = node.find("calls")->elements[i];
       if (!call_node.is_valid) continue;
-      check_call(endpoint, i, child, pattern);
-      if (pattern) check_templates(endpoint, i, child, pattern->parameters(), names, graph);
-      check_backend(endpoint.calls[i], call_node.find("backend")->text, child);
+      check_call_rules(config_, root_, problems_, {index, i, pattern ? &*pattern : nullptr, names}, graph);
       if (!endpoint.calls[i].fallback || endpoint.strategy != Strategy::first) continue;
       if (first_fallback < i) {
         warning(child + "/fallback", "is never used: when all calls have failed, the fallback of " +
@@ -245,161 +237,6 @@ class Rules {
                 quote(config_.endpoints[first].path));
     }
   }
-
-  void check_call(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
-                  const std::optional<Pattern>& pattern) {
-    const CallConfig& call = endpoint.calls[index];
-    check_call_name(endpoint, index, pointer, pattern);
-    check_managed(call.headers, pointer);
-    for (const std::string& name : call.forward.headers.list) {
-      if (is_managed(name))
-        error(pointer + "/forward/headers", quote(name) + " belongs to the client's connection and is never forwarded");
-    }
-    if (call.for_each && call.into == "")
-      error(pointer + "/into", "cannot be \"\" with \"for_each\", which gives an array");
-    check_uses(endpoint, call, pointer);
-  }
-
-  void check_backend(const CallConfig& call, const std::string& name, const std::string& pointer) {
-    if (call.backend < config_.backends.size() || root_.find("backends") == nullptr) return;
-    std::vector<std::string_view> known;
-    for (const BackendConfig& backend : config_.backends) known.push_back(backend.name);
-    std::string hint = did_you_mean(name, known);
-    if (hint.empty() && !known.empty()) hint = ", expected " + quoted_list(known);
-    error(pointer + "/backend", "unknown backend " + quote(name) + hint);
-  }
-
-  void check_call_name(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
-                       const std::optional<Pattern>& pattern) {
-    const std::string& name = endpoint.calls[index].name;
-    if (name == "query" || name == "header")
-      error(pointer + "/name", quote(name) + " has a meaning of its own in templates");
-    for (std::size_t other = 0; other < index; ++other) {
-      if (endpoint.calls[other].name != name) continue;
-      error(pointer + "/name", "another call of the endpoint has the name " + quote(name));
-      break;
-    }
-    if (!pattern) return;
-    for (const Pattern::Segment& segment : pattern->segments) {
-      if (segment.kind != Pattern::Kind::literal && segment.text == name) {
-        error(pointer + "/name", quote(name) + " is a path parameter of the endpoint");
-      }
-    }
-  }
-
-  void check_templates(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
-                       const std::vector<std::string>& parameters, const std::vector<std::string>& call_names,
-                       CallGraph& graph) {
-    const CallConfig& call = endpoint.calls[index];
-    ReferenceNames names(parameters);
-    names.calls = call_names;
-    const auto needs = [&](std::span<const std::size_t> inputs, const std::string& at) {
-      if (inputs.empty()) return;
-      if (!merges(endpoint.strategy)) {
-        error(at, "refers to another call, which needs the strategy \"merge\" or \"quorum\"");
-      } else {
-        graph.add(index, inputs);
-      }
-    };
-    if (call.for_each) check_for_each(call, pointer, names, needs);
-    names.has_item = call.for_each.has_value();
-    bool reads_item = false;
-    std::vector<std::pair<std::string, std::string>> sent;  // client header, where it is used
-    const auto compile = [&](const std::string& source, Template::Place where, const std::string& at,
-                             const std::string& what) {
-      std::string problem;
-      const auto compiled = Template::compile(source, where, names, problem);
-      if (!compiled && node_at(root_, at)->has_reference) {
-        problem = "has, with the values of its ${...}, a \"{\" or \"}\" that begins or ends no reference";  // perhaps a
-                                                                                                            // secret
-      }
-      reads_item = reads_item || !compiled || compiled->reads_item();
-      if (!compiled) return error(at, problem);
-      needs(compiled->calls(), at);
-      for (const std::string& header : compiled->headers()) sent.emplace_back(header, what);
-    };
-    compile(call.path, Template::Place::target, pointer + "/path", "in its path");
-    for (const HeaderTemplate& header : call.headers) {
-      compile(header.value, Template::Place::header, pointer_to(pointer + "/headers", header.name),
-              "in " + quote(header.name));
-    }
-    if (call.for_each && !reads_item) {
-      warning(pointer + "/for_each", "all its requests are the same: no template of the call has \"{item}\"");
-    }
-    if (!call.cache) return;
-
-    // Who asks first decides what the others get, so all that the backend saw of a client must be part of the key.
-    const CacheConfig& cache = *call.cache;
-    if (contains(cache.vary_except, "*")) return;
-    if (contains(cache.vary, "*")) error(pointer + "/cache/vary", "must list names, got \"*\"");
-    for (const std::string& name : call.forward.headers.list) sent.emplace_back(name, "forwarded");
-    for (const auto& [name, how] : sent) {
-      if (contains(cache.vary, name) || contains(cache.vary_except, name)) continue;
-      error(pointer + "/cache", "the call sends the client header " + quote(name) + " (" + how +
-                                    "): name it in \"vary\", or one client is served what another was sent; or in "
-                                    "\"vary_except\" if it cannot change the answer");
-    }
-    if (call.forward.headers.all) {
-      error(pointer + "/cache",
-            "the call forwards all client headers: list those it needs in \"forward\", and name them in \"vary\"");
-    }
-  }
-
-  template <class Needs>
-  void check_for_each(const CallConfig& call, const std::string& pointer, const ReferenceNames& names,
-                      const Needs& needs) {
-    for (std::string_view parameter : names.parameters) {
-      if (parameter != "item" && parameter != "item...") continue;
-      error(pointer + "/for_each", "\"{item}\" is the element, but also a path parameter of the endpoint");
-    }
-    if (std::find(names.calls.begin(), names.calls.end(), "item") != names.calls.end()) {
-      error(pointer + "/for_each", "\"{item}\" is the element, but also the name of a call of the endpoint");
-    }
-    std::string problem;
-    const auto array = JsonReference::parse(call.for_each->in, names, problem);
-    const std::string at = pointer + "/for_each/in";
-    if (array) {
-      needs(std::span(&array->call, 1), at);
-    } else if (!problem.empty()) {
-      error(at, problem);
-    } else {
-      const std::string& in = call.for_each->in;
-      std::vector<std::string_view> known(names.calls.begin(), names.calls.end());
-      std::string hint = did_you_mean(std::string_view(in).substr(0, in.find_first_of(".:")), known);
-      if (hint.empty()) hint = ", expected a call of the endpoint, such as " + quote(known.front());
-      error(at, "refers to " + quote(in) + hint);
-    }
-  }
-
-  // Settings that have no effect.
-  void check_uses(const EndpointConfig& endpoint, const CallConfig& call, const std::string& pointer) {
-    if (call.timeout && *call.timeout > endpoint.deadline) {
-      warning(pointer + "/timeout", "is longer than the endpoint's deadline of " + format_duration(endpoint.deadline));
-    }
-    if (!call.required && has(pointer + "/pass_status")) {
-      warning(pointer + "/pass_status", "has no effect: the call is not required");
-    }
-    if (call.required && endpoint.strategy == Strategy::first && has(pointer + "/required")) {
-      warning(pointer + "/required", "has no effect with the strategy \"first\"");
-    }
-    if (call.cache && call.cache->stale_after && call.cache->stale_if_error == std::chrono::nanoseconds(0) &&
-        has(pointer + "/cache/stale_after")) {
-      warning(pointer + "/cache/stale_after", "has no effect without \"stale_if_error\"");
-    }
-    if (call.follow_redirects > 0 && has(pointer + "/follow_redirects") &&
-        (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET"))) {
-      warning(pointer + "/follow_redirects", "has no effect: only redirects of GET calls are followed");
-    }
-    for (const std::string key : {"/pick", "/allow", "/deny", "/rename", "/into"}) {
-      if (!merges(endpoint.strategy) && has(pointer + key)) error(pointer + key, "needs the strategy \"merge\"");
-    }
-    if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
-        has(pointer + "/cache")) {
-      warning(pointer + "/cache", "has no effect: only GET calls are stored");
-    }
-  }
-
-  bool has(const std::string& pointer) const { return place(pointer).pointer == pointer; }
 
   const Config& config_;
   ConfigNode& root_;

@@ -13,10 +13,6 @@ bool contains(const std::vector<std::string>& list, std::string_view item) {
   return std::find(list.begin(), list.end(), item) != list.end();
 }
 
-std::string quote(std::string_view text) {
-  return "\"" + std::string(text) + "\"";
-}
-
 // Headers that describe the body that they came with, which is not the reply's.
 bool describes_body(std::string_view name) {
   return name.starts_with("content-") || name == "accept-ranges" || name == "sluice-result" || name == "sluice-calls";

@@ -229,37 +229,40 @@ Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optiona
   return reply;
 }
 
-void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
+void write_result(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
   if (names.result) writer.add(*names.result, to_string(reply.result));
+  if (!names.calls || reply.calls.empty()) return;
+  scratch.clear();
+  for (const Call& call : reply.calls) {
+    const Fragment& fragment = call.fragment();
+    if (!scratch.empty()) scratch += ", ";
+    scratch.append(call.plan().config.name).append(1, '=').append(to_string(fragment.outcome));
+    if (fragment.outcome == Outcome::skipped) continue;
+    scratch += ";ms=";
+    append_number(scratch, std::chrono::duration_cast<std::chrono::milliseconds>(fragment.took).count());
+    if (fragment.age) {
+      scratch += ";age=";
+      append_number(scratch, whole_seconds(*fragment.age));
+    }
+    if (fragment.reason) scratch.append(";reason=").append(to_string(*fragment.reason));
+    if (fragment.reason == Reason::status) {
+      scratch += ";status=";
+      append_number(scratch, fragment.status);
+    }
+    if (fragment.elements) append_elements(scratch, *fragment.elements);
+  }
+  writer.add(*names.calls, scratch);
+}
+
+void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
+  write_result(writer, reply, names, scratch);
   if (!reply.allow.empty()) writer.add("Allow", reply.allow);
   if (reply.status == 503) writer.add("Retry-After", "1");
-  if (reply.calls.empty()) {
-    if (reply.status >= 400) writer.add("Cache-Control", "no-store");
-    return;
+  if (!reply.calls.empty()) {
+    write_freshness(writer, reply, scratch);
+  } else if (reply.status >= 400) {
+    writer.add("Cache-Control", "no-store");
   }
-  if (names.calls) {
-    scratch.clear();
-    for (const Call& call : reply.calls) {
-      const Fragment& fragment = call.fragment();
-      if (!scratch.empty()) scratch += ", ";
-      scratch.append(call.plan().config.name).append(1, '=').append(to_string(fragment.outcome));
-      if (fragment.outcome == Outcome::skipped) continue;
-      scratch += ";ms=";
-      append_number(scratch, std::chrono::duration_cast<std::chrono::milliseconds>(fragment.took).count());
-      if (fragment.age) {
-        scratch += ";age=";
-        append_number(scratch, whole_seconds(*fragment.age));
-      }
-      if (fragment.reason) scratch.append(";reason=").append(to_string(*fragment.reason));
-      if (fragment.reason == Reason::status) {
-        scratch += ";status=";
-        append_number(scratch, fragment.status);
-      }
-      if (fragment.elements) append_elements(scratch, *fragment.elements);
-    }
-    writer.add(*names.calls, scratch);
-  }
-  write_freshness(writer, reply, scratch);
 }
 
 }  // namespace sluice::gateway

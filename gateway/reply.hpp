@@ -41,6 +41,9 @@ struct Reply {
 /// The same for `first`: the call number `winner`, none if there is no data.
 [[nodiscard]] Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner);
 
+/// Writes Sluice-Result and Sluice-Calls.
+void write_result(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch);
+
 /// Writes the headers that tell of the outcome: Sluice-Result, Sluice-Calls, Cache-Control, Age, Retry-After.
 void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch);
 

@@ -52,7 +52,9 @@ void append_name(std::string& list, std::string_view name) {
 
 void write_vary(ResponseWriter& writer, const Reply& reply, const Incoming& incoming, std::string& scratch) {
   scratch.clear();
-  if (!reply.calls.empty() && reply.endpoint != nullptr) {
+  // What a proxied response depends on its backend says.
+  const bool is_proxy = reply.endpoint != nullptr && reply.endpoint->config.strategy == Strategy::proxy;
+  if (!reply.calls.empty() && reply.endpoint != nullptr && !is_proxy) {
     for (const std::string& name : reply.endpoint->influential_headers) append_name(scratch, name);
   }
   if (incoming.cors != nullptr) {

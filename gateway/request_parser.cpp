@@ -122,7 +122,7 @@ class RequestParser::Machine final : public detail::Message {
     max_body = kDefaultMaxBody;
     empty_lines_ = 0;
     state_ = State::need_more;
-    any_byte_ = in_body_ = has_host_ = expects_continue_ = false;
+    any_byte_ = in_body_ = has_host_ = expects_continue_ = is_streamed_ = false;
   }
 
   Progress parse(std::string_view input) {
@@ -196,6 +196,7 @@ class RequestParser::Machine final : public detail::Message {
   bool in_body_ = false;
   bool has_host_ = false;
   bool expects_continue_ = false;
+  bool is_streamed_ = false;
 
  private:
   std::size_t parse_head(std::string_view input) {
@@ -216,7 +217,7 @@ class RequestParser::Machine final : public detail::Message {
   Progress parse_body(std::string_view input) {
     if (state_ == State::head) {
       if (limit_body(max_body) == State::refused) return {0, state_};
-      if (has_length) body_.reserve(static_cast<std::size_t>(std::min(content_length, kMaxReserve)));
+      if (has_length && !is_streamed_) body_.reserve(static_cast<std::size_t>(std::min(content_length, kMaxReserve)));
       state_ = State::need_more;
     }
     const std::size_t consumed = reader_.read_body(input);
@@ -278,6 +279,9 @@ RequestParser::Progress RequestParser::parse(std::string_view input) {
 RequestParser::State RequestParser::limit_body(std::uint64_t max_body_bytes) {
   return machine_->limit_body(max_body_bytes);
 }
+void RequestParser::stream_body() {
+  machine_->is_streamed_ = true;
+}
 RequestParser::State RequestParser::state() const {
   return machine_->state_;
 }
@@ -313,6 +317,10 @@ bool RequestParser::expects_continue() const {
 }
 bool RequestParser::keep_alive() const {
   return machine_->persistent();
+}
+std::optional<std::uint64_t> RequestParser::content_length() const {
+  if (!machine_->has_length) return std::nullopt;
+  return machine_->content_length;
 }
 std::string& RequestParser::body() {
   return machine_->body_;

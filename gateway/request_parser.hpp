@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -69,6 +70,8 @@ class RequestParser {
   /// At State::head: a body of more bytes is refused with 413, at once when Content-Length says so; returns the state
   /// that results. The default is 1 MiB.
   State limit_body(std::uint64_t max_body_bytes);
+  /// At State::head: the body will be taken out of body() between calls of parse(), so that no room is made for it.
+  void stream_body();
 
   [[nodiscard]] State state() const;
   /// No byte of a request was seen since start() (empty lines do not count): closing now is not an error.
@@ -93,7 +96,9 @@ class RequestParser {
   /// The client will send another request on this connection.
   [[nodiscard]] bool keep_alive() const;
 
-  /// When complete; may be moved out.
+  /// What Content-Length says.
+  [[nodiscard]] std::optional<std::uint64_t> content_length() const;
+  /// When complete, or what has come of a streamed one; may be moved out.
   [[nodiscard]] std::string& body();
   /// When refused.
   [[nodiscard]] Refusal refusal() const;

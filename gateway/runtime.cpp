@@ -66,6 +66,7 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
       query_names(query_names_of(call.path)),
       array(array_of(call.for_each, names)),
       is_json(merges(endpoint.strategy)),
+      is_proxy(endpoint.strategy == Strategy::proxy),
       longest(call.timeout.value_or(endpoint.deadline)),
       member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
       metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {

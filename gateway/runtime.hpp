@@ -36,6 +36,7 @@ struct CallPlan {
   std::vector<std::size_t> dependants;  // calls that need its data
   bool names_common = false;            // see forwarding.hpp
   bool is_json;                         // spliced into a merge, so its body must be JSON
+  bool is_proxy;                        // passed on in both directions as it comes
   JsonShape shape;                      // of what backends answer, if is_json
   JsonShape fallback_shape;             // of the constant, of which only the members are looked up
   std::chrono::nanoseconds longest;     // that the call may take: its timeout, else its endpoint's deadline

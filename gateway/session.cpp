@@ -2,9 +2,11 @@
 
 #include "concurrency/io.hpp"
 #include "concurrency/wait.hpp"
+#include "gateway/client_stream.hpp"
 #include "gateway/compression.hpp"
 #include "gateway/endpoint.hpp"
 #include "gateway/log.hpp"
+#include "gateway/proxy.hpp"
 #include "gateway/reply_headers.hpp"
 #include "gateway/request_identity.hpp"
 
@@ -169,6 +171,7 @@ Task<bool> Session::read_body(Context ctx) {
 Task<Session::Next> Session::serve_one(bool is_first) {
   const bool has_head = co_await read_head(is_first);
   if (!has_head) co_return Next::close;
+  streamed_.reset();
   arrived_ = Loop::current().now();
   arrived_at_ = std::chrono::system_clock::now();
   Incoming incoming(parser_, worker_.deployment());
@@ -200,23 +203,29 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const Duration deadline = endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header,
                                                               worker_.shared().malformed_deadlines)
                                                 : Duration(0);
-  const auto bounded = endpoint != nullptr ? concurrency::with_deadline(Context(), arrived_ + deadline)
-                                           : concurrency::with_cancel(Context());
+  // That of a proxy ends with the head of the response.
+  const bool has_deadline = endpoint != nullptr && endpoint->config.strategy != Strategy::proxy;
+  const auto bounded =
+      has_deadline ? concurrency::with_deadline(Context(), arrived_ + deadline) : concurrency::with_cancel(Context());
 
   in_progress_ = &bounded.cancel;
   read();
   Reply reply;
   try {
-    reply = co_await answer_request(bounded.ctx, endpoint, incoming, match);
-    reply.depends_on_coding = is_compressible(reply, incoming);
+    reply = co_await answer_request(bounded.ctx, endpoint, incoming, match, arrived_ + deadline);
+    reply.depends_on_coding = !streamed_ && is_compressible(reply, incoming);
     if (reply.depends_on_coding) co_await compress(bounded.ctx, reply, incoming);
   } catch (const std::exception& e) {
     log_error(std::string("a request ended with an exception: ") + e.what());
     reply = problem(500, "The gateway has failed.");
   }
   in_progress_ = nullptr;
-  if (gone_) reply.status = kClientClosed;
+  if (gone_ && !(streamed_ && streamed_->is_whole)) reply.status = kClientClosed;
 
+  if (streamed_) {
+    log(reply, endpoint, incoming, deadline);
+    co_return after_stream();
+  }
   const bool is_whole = parser_.state() == State::complete;
   const bool keep_alive = is_whole && parser_.keep_alive() && !gone_ && !worker_.is_draining();
   if (!gone_) co_await write_reply(reply, keep_alive, incoming);
@@ -228,7 +237,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
 }
 
 Task<Reply> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
-                                    const RouteMatch& match) {
+                                    const RouteMatch& match, concurrency::TimePoint deadline) {
   const bool is_options = parser_.method() == Method::options;
   if (endpoint == nullptr) {
     if (is_options && (match.status == RouteMatch::Status::no_method || parser_.path() == "*")) {
@@ -245,6 +254,13 @@ Task<Reply> Session::answer_request(Context ctx, const EndpointPlan* endpoint, I
     co_return reply;
   }
   const auto hold = endpoint->metrics->in_flight();
+  if (endpoint->config.strategy == Strategy::proxy) {
+    parser_.limit_body(endpoint->config.max_body);
+    if (parser_.state() == State::refused) co_return problem(parser_.refusal().status, parser_.refusal().detail);
+    ClientStream client(*this, incoming);
+    Reply reply = co_await proxy(ctx, *endpoint, incoming, client, deadline);
+    co_return reply;
+  }
   if (parser_.state() == State::head && parser_.limit_body(endpoint->config.max_body) == State::head) {
     const bool arrived = co_await read_body(ctx);
     if (!arrived) co_return problem(408, "The body of the request did not arrive in time.");
@@ -262,12 +278,7 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
   writer_.start(reply.status, worker_.http_date());
   const std::uint64_t length = reply.content_length();
   if (reply.status != 204 && !reply.media_type.empty()) writer_.add("Content-Type", reply.media_type);
-  if (runtime.config.headers.request_id && !incoming.request_id.empty()) {
-    writer_.add(*runtime.config.headers.request_id, incoming.request_id);
-  }
-  if (runtime.config.headers.traceparent && !incoming.traceparent.empty()) {
-    writer_.add(*runtime.config.headers.traceparent, incoming.traceparent);
-  }
+  write_identity(incoming);
   write_outcome(writer_, reply, runtime.config.headers, scratch_);
   write_configured(writer_, reply, incoming, scratch_);
   if (reply.status == 204 || reply.status == 304) {
@@ -289,6 +300,25 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
   }
   const bool written = co_await write_all();
   if (!written) gone_ = true;
+}
+
+void Session::write_identity(const Incoming& incoming) {
+  const AddedHeaders& names = incoming.deployment->runtime->config.headers;
+  if (names.request_id && !incoming.request_id.empty()) writer_.add(*names.request_id, incoming.request_id);
+  if (names.traceparent && !incoming.traceparent.empty()) writer_.add(*names.traceparent, incoming.traceparent);
+}
+
+Session::Next Session::after_stream() {
+  if (streamed_->is_whole && !gone_) {
+    if (streamed_->keep_alive) return Next::request;
+    return parser_.state() == State::complete && !parser_.keep_alive() ? Next::close : Next::linger;
+  }
+  // A reset, where the end of the connection would look like the end of the body, or nobody takes what was sent.
+  if (!streamed_->ends_by_itself || streamed_->is_stuck) {
+    error_code ignored;
+    socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+  }
+  return Next::close;
 }
 
 /// Writes out_, tried at once; within `send_timeout` in total when the client reads slowly.
@@ -339,7 +369,8 @@ Task<> Session::linger() {
 void Session::log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, Duration deadline) {
   const Runtime& runtime = *incoming.deployment->runtime;
   const Duration took = Loop::current().now() - arrived_;
-  (endpoint != nullptr ? *endpoint->metrics : *runtime.unmatched).observe(reply.status, reply.result, took, deadline);
+  (endpoint != nullptr ? *endpoint->metrics : *runtime.unmatched)
+      .observe(reply.status, reply.result, took, streamed_ ? Duration(0) : deadline);
   if (runtime.config.access_log == AccessLog::off) return;
   logged_calls_.clear();
   for (const Call& call : reply.calls) {

@@ -12,6 +12,7 @@
 #include "gateway/worker.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,16 @@ class Session : public std::enable_shared_from_this<Session> {
   static concurrency::Task<> run(std::shared_ptr<Session> self);
 
  private:
+  friend class ClientStream;
+
+  /// How a reply came to its end that was written piece by piece.
+  struct Streamed {
+    bool keep_alive = false;
+    bool ends_by_itself = false;  // a client sees whether it has the whole
+    bool is_whole = false;
+    bool is_stuck = false;  // the client did not take it
+  };
+
   enum class Next { request, close, linger };  // linger: the client may still be sending
 
   concurrency::Task<Next> serve_one(bool is_first);
@@ -38,9 +49,11 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::Task<bool> more(concurrency::Context ctx);
   concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
   concurrency::Task<bool> write_all();
+  void write_identity(const Incoming& incoming);
+  Next after_stream();
   concurrency::Task<> linger();
   concurrency::Task<Reply> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
-                                          const RouteMatch& match);
+                                          const RouteMatch& match, concurrency::TimePoint deadline);
 
   RequestParser::State parse();
   void read();
@@ -66,6 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
   ResponseWriter writer_{head_};
   std::vector<boost::asio::const_buffer> out_;
   std::uint64_t written_ = 0;
+  std::optional<Streamed> streamed_;  // the current reply
   std::string scratch_;
   std::vector<AccessCall> logged_calls_;
 };

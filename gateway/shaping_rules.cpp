@@ -1,5 +1,6 @@
 #include "gateway/shaping_rules.hpp"
 
+#include "gateway/config_problems.hpp"
 #include "gateway/json_shape.hpp"
 #include "gateway/json_walk.hpp"
 
@@ -11,10 +12,6 @@ namespace sluice::gateway {
 namespace {
 
 using Tokens = std::vector<std::string>;
-
-std::string quote(std::string_view text) {
-  return "\"" + std::string(text) + "\"";
-}
 
 Tokens into_of(const CallConfig& call) {
   return JsonPointer::parse(call.into.value_or("/" + call.name)).value().tokens();

@@ -109,6 +109,18 @@ TEST(ConfigReader, ReadsEveryKindOfValue) {
   EXPECT_THAT(call.cache->vary, ElementsAre("accept"));
 }
 
+TEST(ConfigReader, AcceptsAnyStatusOfAProxyUnlessToldOtherwise) {
+  const auto accepted = [](const std::string& call, const std::string& top = {}) {
+    const Config config = good(with(call, R"("strategy": "proxy", "stream_timeout": "1h", )", top));
+    EXPECT_EQ(config.endpoints.at(0).stream_idle_timeout, 60s);
+    EXPECT_EQ(config.endpoints.at(0).stream_timeout, 1h);
+    return config.endpoints.at(0).calls.at(0).accept;
+  };
+  EXPECT_TRUE(accepted("").all());
+  EXPECT_EQ(accepted(R"("accept": [404])"), statuses({404}));
+  EXPECT_EQ(accepted("", R"("defaults": { "call": { "accept": [200] } },)"), statuses({200}));
+}
+
 TEST(ConfigReader, KeepsTheBytesOfAFallback) {
   EXPECT_EQ(good(with(R"("fallback": { "a" : 1.0e+2, /* why */ "_b": [ "x // y", "\u00e9${HOME}" ] } )"))
                 .endpoints[0]

@@ -66,7 +66,11 @@ RawClient::Task<RawClient::Result<>> RawClient::connect(Endpoint where, Context 
   close();
   buffered_.clear();
   auto operation = socket_.async_connect(where, boost::asio::deferred);
-  co_return co_await concurrency::io(ctx, std::move(operation));
+  const Result<> connected = co_await concurrency::io(ctx, std::move(operation));
+  ErrorCode ignored;
+  // Virtual time does not wait for a delayed ACK.
+  if (connected) socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  co_return connected;
 }
 
 RawClient::Task<RawClient::Result<>> RawClient::send(std::string bytes, Context ctx) {

@@ -1,0 +1,134 @@
+#include "gateway/client_stream.hpp"
+
+#include "backends/pieces.hpp"
+#include "concurrency/io.hpp"
+#include "gateway/reply_headers.hpp"
+#include "gateway/session.hpp"
+
+#include <utility>
+
+namespace sluice::gateway {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using concurrency::Context;
+using concurrency::Loop;
+using concurrency::Task;
+using State = RequestParser::State;
+
+ClientStream::ClientStream(Session& session, const Incoming& incoming) : session_(session), incoming_(incoming) {
+  session_.parser_.stream_body();
+}
+
+Task<ClientStream::Body> ClientStream::receive(Context ctx, std::string& piece) {
+  Session& client = session_;
+  piece.clear();
+  const bool waits_for_us = client.parser_.state() == State::head && client.parser_.expects_continue();
+  if (waits_for_us && client.begin_ == client.end_ && !say_continue()) co_return Body::ended;
+  for (;;) {
+    const State state = client.parse();
+    if (state == State::refused) co_return Body::refused;
+    client.read();  // there is room again
+    std::swap(piece, client.parser_.body());
+    if (!piece.empty() || state == State::complete) {
+      last_progress_ = Loop::current().now();
+      co_return state == State::complete ? Body::last : Body::more;
+    }
+    is_waited_for_ = true;
+    const bool has_more = co_await client.more(ctx);
+    is_waited_for_ = false;
+    if (!has_more) co_return Body::ended;
+  }
+}
+
+// Nothing was written yet since the last reply, so these few bytes go out at once or never will.
+bool ClientStream::say_continue() {
+  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+  error_code ec;
+  return session_.socket_.write_some(asio::buffer(kContinue), ec) == kContinue.size();
+}
+
+void ClientStream::start(const Reply& reply, backends::Headers& headers, std::optional<std::uint64_t> length) {
+  Session& client = session_;
+  const AddedHeaders& added = incoming_.deployment->runtime->config.headers;
+  const unsigned version = client.parser_.version();
+  const bool is_to_head = client.parser_.method() == Method::head;
+  is_bodyless_ = is_to_head || reply.status == 204 || reply.status == 304;
+  is_chunked_ = !is_bodyless_ && !length && version == 11;
+  const bool ends_by_itself = is_bodyless_ || length || is_chunked_;
+  // What a client has not sent by now of its request may never come.
+  const bool is_whole = client.parser_.state() == State::complete;
+  const bool keep_alive = ends_by_itself && is_whole && client.parser_.keep_alive() && !client.worker_.is_draining();
+
+  headers.remove_hop_by_hop();
+  for (const auto* name : {&added.result, &added.calls, &added.request_id, &added.traceparent}) {
+    if (*name) headers.remove(**name);
+  }
+  ResponseWriter& writer = client.writer_;
+  writer.start(reply.status, headers.contains("Date") ? std::string_view() : client.worker_.http_date());
+  writer.add_all(headers);
+  client.write_identity(incoming_);
+  write_result(writer, reply, added, client.scratch_);
+  write_configured(writer, reply, incoming_, client.scratch_);
+  if (is_to_head && length && reply.status != 204 && reply.status != 304) {
+    writer.finish(*length, keep_alive, version);
+  } else if (is_bodyless_) {
+    writer.finish_without_body(keep_alive, version);
+  } else if (length) {
+    writer.finish(*length, keep_alive, version);
+  } else {
+    writer.finish_stream(keep_alive, version);
+  }
+  client.written_ = 0;
+  Session::Streamed streamed;
+  streamed.keep_alive = keep_alive;
+  streamed.ends_by_itself = ends_by_itself;
+  client.streamed_ = streamed;
+  last_progress_ = Loop::current().now();
+}
+
+Task<bool> ClientStream::flush(Context ctx) {
+  if (is_head_sent_) co_return true;
+  co_return co_await send(std::move(ctx), std::string_view(), false);
+}
+
+Task<bool> ClientStream::send(Context ctx, std::string_view piece, bool is_last) {
+  if (is_bodyless_) piece = {};  // to a HEAD that was made a GET
+  const backends::Frame frame(is_chunked_, piece.size(), is_last);
+  Buffers rest{asio::buffer(session_.head_), asio::buffer(frame.before()), asio::buffer(piece),
+               asio::buffer(frame.after())};
+  if (std::exchange(is_head_sent_, true)) rest[0] = {};
+  const bool is_written = co_await write(std::move(ctx), rest);
+  if (is_written && is_last) session_.streamed_->is_whole = true;
+  co_return is_written;
+}
+
+Task<bool> ClientStream::write(Context ctx, Buffers& rest) {
+  while (asio::buffer_size(rest) != 0) {
+    if (session_.gone_) co_return false;
+    error_code ec;
+    std::size_t size = session_.socket_.write_some(rest, ec);
+    if (ec == asio::error::would_block) {
+      const auto written = co_await concurrency::io(ctx, session_.socket_.async_write_some(rest, asio::deferred));
+      if (written.has_error()) co_return false;
+      size = *written;
+    } else if (ec) {
+      co_return false;
+    }
+    backends::consume(rest, size);
+    session_.written_ += size;
+    last_progress_ = Loop::current().now();
+  }
+  co_return true;
+}
+
+std::size_t ClientStream::unsent_bytes() const {
+  return backends::unsent_bytes(session_.socket_.native_handle());
+}
+
+void ClientStream::give_up() {
+  session_.gone_ = true;
+  session_.streamed_->is_stuck = true;
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,239 @@
+#include "gateway/proxy.hpp"
+
+#include "backends/stream.hpp"
+#include "concurrency/errgroup.hpp"
+#include "concurrency/loop.hpp"
+#include "gateway/call_request.hpp"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sluice::gateway {
+namespace {
+
+using backends::Failure;
+using backends::Reason;
+using backends::Stream;
+using concurrency::Cancel;
+using concurrency::Context;
+using concurrency::Duration;
+using concurrency::ErrGroup;
+using concurrency::Loop;
+using concurrency::Task;
+using concurrency::TimePoint;
+using Body = ClientStream::Body;
+
+/// Cuts a stream off when no byte has passed for too long, or its time is over.
+class Watch final : private concurrency::TimerEntry {
+ public:
+  Watch(const EndpointConfig& config, const ClientStream& client, const Stream& stream, const Cancel& cut)
+      : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
+          if (expired) static_cast<Watch&>(entry).look();
+        }),
+        idle_timeout_(config.stream_idle_timeout),
+        client_(client),
+        stream_(stream),
+        cut_(cut) {
+    if (config.stream_timeout) end_ = loop_.now() + *config.stream_timeout;
+    arm();
+  }
+  ~Watch() { loop_.disarm(*this); }
+
+  [[nodiscard]] bool is_idle() const { return is_idle_; }
+  [[nodiscard]] bool is_over() const { return is_over_; }
+
+ private:
+  [[nodiscard]] TimePoint idle_until() const {
+    return std::max({client_.last_progress(), stream_.last_progress(), last_taken_}) + idle_timeout_;
+  }
+  [[nodiscard]] std::size_t unsent_bytes() const { return client_.unsent_bytes() + stream_.unsent_bytes(); }
+  void arm() {
+    unsent_ = unsent_bytes();
+    loop_.arm(*this, std::min({idle_until(), end_, loop_.now() + idle_timeout_ / 4}));
+  }
+  void look() {
+    if (unsent_bytes() < unsent_) last_taken_ = loop_.now();
+    is_over_ = loop_.now() >= end_;
+    is_idle_ = loop_.now() >= idle_until();
+    if (is_over_ || is_idle_) {
+      cut_();
+    } else {
+      arm();
+    }
+  }
+
+  Loop& loop_ = Loop::current();
+  const Duration idle_timeout_;
+  TimePoint end_ = TimePoint::max();
+  TimePoint last_taken_{};  // by a side that is slow to empty the buffers of the kernel, as far as is known
+  std::size_t unsent_ = 0;  // when the timer was armed
+  const ClientStream& client_;
+  const Stream& stream_;
+  const Cancel& cut_;
+  bool is_idle_ = false;
+  bool is_over_ = false;
+};
+
+/// The way of the request's body to the backend.
+struct Upload {
+  Upload(ClientStream& c, Stream& s, const Cancel& f) : client(c), stream(s), cut(f) {}
+
+  ClientStream& client;
+  Stream& stream;
+  const Cancel& cut;
+  bool is_refused = false;  // in the middle: it is too large, or malformed
+};
+
+/// Ends early when the backend takes no more: it may have answered already.
+Task<> pass_request(Context ctx, Upload* upload) {
+  std::string piece;
+  for (;;) {
+    const Body body = co_await upload->client.receive(ctx, piece);
+    if (body == Body::refused) {
+      upload->is_refused = true;
+      upload->cut();
+    }
+    if (body == Body::refused || body == Body::ended) co_return;
+    const bool is_sent = co_await upload->stream.send(ctx, piece, body == Body::last);
+    if (!is_sent || body == Body::last) co_return;
+  }
+}
+
+/// Failure: what kept the response from being passed on whole. False: the client does not take it.
+Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream& client, Stream& stream) {
+  std::string piece;
+  for (;;) {
+    if (!stream.has_news()) {
+      const bool is_flushed = co_await client.flush(ctx);
+      if (!is_flushed) co_return false;
+    }
+    auto is_last = co_await stream.receive(ctx, piece);
+    if (is_last.has_error()) co_return std::move(is_last).error();
+    const bool is_sent = co_await client.send(ctx, piece, *is_last);
+    if (!is_sent) co_return false;
+    if (*is_last) co_return true;
+  }
+}
+
+/// Nothing, if the response was passed on whole or the client has left it; else what cut it off.
+Task<std::optional<Failure>> pass_response(Context ctx, const EndpointConfig& config, ClientStream& client,
+                                           Stream& stream, const Cancel& cut) {
+  const Watch watch(config, client, stream, cut);
+  auto passed = co_await pass_pieces(ctx, client, stream);
+  if (passed.has_value() && *passed) co_return std::nullopt;
+  if (watch.is_over()) co_return Failure(Reason::timeout, "stream_timeout");
+  if (passed.has_error()) {
+    if (watch.is_idle()) co_return Failure(Reason::timeout, "stream_idle_timeout");
+    co_return std::move(passed).error();
+  }
+  if (ctx.is_done() && !watch.is_idle()) co_return Failure(Reason::cancelled, "the request is malformed");
+  client.give_up();
+  co_return std::nullopt;
+}
+
+/// Reads a body that nobody is sent.
+Task<Body> discard(Context ctx, ClientStream& client) {
+  std::string piece;
+  Body body = Body::more;
+  while (body == Body::more) body = co_await client.receive(ctx, piece);
+  co_return body;
+}
+
+Reply refused(const Incoming& incoming) {
+  const Refusal refusal = incoming.parser.refusal();
+  return problem(refusal.status, refusal.detail);
+}
+
+Reply late() {
+  return problem(408, "The body of the request did not arrive in time.");
+}
+
+Fragment missing(Reason reason, unsigned status, Duration took) {
+  Fragment fragment;
+  fragment.outcome = Outcome::missing;
+  fragment.reason = reason;
+  fragment.status = status;
+  fragment.took = took;
+  return fragment;
+}
+
+/// Nothing was sent yet: the fallback, or a problem.
+Reply failed(const EndpointPlan& endpoint, const Incoming& incoming, Fragment fragment) {
+  std::vector<Call> calls;
+  Call& call = calls.emplace_back(endpoint.calls.front(), incoming);
+  call.settle(std::move(fragment));
+  call.degrade();
+  call.count();
+  std::optional<std::size_t> winner;
+  if (call.fragment().has_data()) winner = 0;
+  return chosen(endpoint, std::move(calls), winner);
+}
+
+}  // namespace
+
+Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& incoming, ClientStream& client,
+                  TimePoint deadline) {
+  const CallPlan& plan = endpoint.calls.front();
+  const TimePoint start = Loop::current().now();
+  const auto took = [start] { return Loop::current().now() - start; };
+  std::optional<std::size_t> culprit;
+  const auto made = make_request(plan, incoming, TemplateValues(), culprit);
+  if (!made) co_return failed(endpoint, incoming, missing(Reason::dependency, 0, Duration(0)));
+  const auto flow = concurrency::with_cancel(ctx);
+  const TimePoint call_end = plan.config.timeout ? start + *plan.config.timeout : deadline;
+  const auto to_head = concurrency::with_deadline(flow.ctx, std::min(deadline, call_end));
+
+  if (incoming.parser.state() == RequestParser::State::head && !made->request->is_streamed) {
+    const Body body = co_await discard(to_head.ctx, client);
+    if (body == Body::refused) co_return refused(incoming);
+    if (body == Body::ended) co_return late();
+  }
+  auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, made->request);
+  if (opened.has_error()) {
+    const Failure& failure = opened.error();
+    co_return failed(endpoint, incoming, missing(failure.reason, failure.status, took()));
+  }
+  Stream& stream = *opened;
+  Upload upload(client, stream, flow.cancel);
+  auto [group, upload_ctx] = ErrGroup::with_context(flow.ctx);
+  if (made->request->is_streamed) group.go(pass_request, upload_ctx, &upload);
+
+  const auto head = co_await stream.receive_head(to_head.ctx);
+  if (head.has_error()) {
+    const Failure& failure = head.error();
+    const bool is_client_late = failure.reason == Reason::timeout && client.is_waited_for();
+    Fragment fragment = missing(failure.reason, failure.status, took());
+    group.cancel();
+    (void)co_await group.wait();
+    if (upload.is_refused) co_return refused(incoming);
+    if (is_client_late) co_return late();
+    co_return failed(endpoint, incoming, std::move(fragment));
+  }
+
+  Fragment fragment;
+  fragment.outcome = Outcome::fresh;
+  fragment.status = stream.status();
+  fragment.took = took();
+  Reply reply;
+  reply.endpoint = &endpoint;
+  reply.status = stream.status();
+  Call& call = reply.calls.emplace_back(plan, incoming);
+  call.settle(std::move(fragment));
+  client.start(reply, stream.headers(), stream.content_length());
+  const auto why = co_await pass_response(flow.ctx, endpoint.config, client, stream, flow.cancel);
+  group.cancel();
+  (void)co_await group.wait();
+  // Who leaves a stream finds no fault with it.
+  if (why && !ctx.is_done()) {
+    call.settle(missing(why->reason, stream.status(), call.fragment().took));
+    reply.result = ResultKind::failed;
+    stream.fail(*why);
+  }
+  call.count();
+  co_return reply;
+}
+
+}  // namespace sluice::gateway

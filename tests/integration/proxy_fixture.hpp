@@ -1,0 +1,56 @@
+// A gateway with one endpoint that proxies to a server in the hands of the test.
+#pragma once
+
+#include "tests/support/gateway_fixture.hpp"
+#include "tests/support/raw_server.hpp"
+
+#include <string>
+
+namespace sluice::support {
+
+class ProxyTest : public GatewayTest {
+ protected:
+  /// `/p` is answered by the server's `/b`. What is given ends in a comma. Again: a new configuration.
+  void serve_proxy(const std::string& endpoint = {}, const std::string& call = {}, const std::string& backend = {},
+                   const std::string& top = {}) {
+    const std::string endpoints =
+        R"({"path": "/p", "methods": ["GET", "POST", "PUT", "DELETE"], "strategy": "proxy", )" + endpoint +
+        R"("calls": [{"name": "x", "backend": "r", )" + call + R"("path": "/b"}]})";
+    const std::string rest = top + R"("defaults": {"endpoint": {"deadline": "100ms"}}, "backends": {"r": {)" + backend +
+                             R"("servers": [")" + server_.url() + R"("]}})";
+    if (worker_) {
+      reload(endpoints, rest);
+    } else {
+      serve(endpoints, rest);
+    }
+  }
+
+  /// Sends a request and lets it reach the server.
+  void ask(const std::string& fields = {}, const std::string& method = "GET") {
+    send(RawClient::text(method, "/p", fields));
+    time_.settle();
+  }
+  void say(const std::string& bytes) {
+    server_.say(bytes);
+    time_.settle();
+  }
+  /// What has arrived at the client since the last time.
+  std::string news() {
+    const std::string all = arrived();
+    std::string fresh = all.substr(std::min(seen_, all.size()));
+    seen_ = all.size();
+    return fresh;
+  }
+  /// The only line of the access log.
+  std::string log_line() {
+    const auto lines = log_lines();
+    return lines.size() == 1 ? lines.front() : std::to_string(lines.size()) + " lines";
+  }
+
+  RawServer server_{time_.loop()};
+
+ private:
+  std::size_t seen_ = 0;
+};
+
+}  // namespace sluice::support
