@@ -3,8 +3,10 @@
 
 #include "concurrency/context.hpp"
 #include "concurrency/detail/thin_mutex.hpp"
+#include "concurrency/operation.hpp"
 #include "concurrency/wait.hpp"
 
+#include <coroutine>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -40,7 +42,7 @@ class ChannelState {
       return true;
     }
     if (size_ == ring_.size()) return false;
-    ring_[(head_ + size_) % ring_.size()].emplace(std::move(value));
+    ring_[place(size_)].emplace(std::move(value));
     ++size_;
     return true;
   }
@@ -50,11 +52,11 @@ class ChannelState {
     if (size_ != 0) {
       out.emplace(std::move(*ring_[head_]));
       ring_[head_].reset();
-      head_ = (head_ + 1) % ring_.size();
+      head_ = place(1);
       --size_;
       woken = senders.claim_front();
       if (woken != nullptr) {
-        ring_[(head_ + size_) % ring_.size()].emplace(std::move(*static_cast<T*>(woken->slot)));
+        ring_[place(size_)].emplace(std::move(*static_cast<T*>(woken->slot)));
         ++size_;
         woken->ok = true;
       }
@@ -68,6 +70,12 @@ class ChannelState {
   }
 
  private:
+  // The index `offset` behind the head; at most one round.
+  [[nodiscard]] std::size_t place(std::size_t offset) const {
+    const std::size_t i = head_ + offset;
+    return i < ring_.size() ? i : i - ring_.size();
+  }
+
   std::vector<std::optional<T>> ring_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
@@ -82,6 +90,10 @@ class ChannelState {
 template <class T>
 class Channel {
   static_assert(std::is_nothrow_move_constructible_v<T>);
+  template <class Value>
+  class Sending;
+  class Receiving;
+  enum class Now : unsigned char { wait, done, ended, closed };
 
  public:
   Channel() = default;
@@ -89,17 +101,15 @@ class Channel {
 
   /// Blocks until the value is taken or buffered.
   /// Errors: closed (also when closed while waiting); canceled, deadline_exceeded from `ctx`.
-  [[nodiscard]] Task<Result<>> send(Context ctx, T value) const {
-    return send_copy(state_, std::move(ctx), std::move(value));
+  [[nodiscard]] Sending<T> send(Context ctx, T value) const {
+    return Sending<T>(*this, std::move(ctx), std::move(value));
   }
   /// The same for a value that must not be lost on failure: it is moved from on success only, and must live until then.
-  [[nodiscard]] Task<Result<>> send_from(Context ctx, T& value) const {
-    return send_by_reference(state_, std::move(ctx), value);
-  }
+  [[nodiscard]] Sending<T&> send_from(Context ctx, T& value) const { return Sending<T&>(*this, std::move(ctx), value); }
 
   /// Blocks until there is a value. After close() what is buffered is still received.
   /// Errors: closed (and drained); canceled, deadline_exceeded from `ctx`.
-  [[nodiscard]] Task<Result<T>> receive(Context ctx) const { return receive_from(state_, std::move(ctx)); }
+  [[nodiscard]] Receiving receive(Context ctx) const { return Receiving(*this, std::move(ctx)); }
 
   /// Never block. False if it would have; `value` is moved from on success only. Error: closed.
   [[nodiscard]] Result<bool> try_send(T&& value) const { return try_send_by_reference(value); }
@@ -126,14 +136,96 @@ class Channel {
   friend class SendCase;
   using State = detail::ChannelState<T>;
 
+  Now send_now(const Context& ctx, T& value) const;
+  Now receive_now(const Context& ctx, std::optional<T>& value) const;
   Result<bool> try_send_by_reference(T& value) const;
   static Task<Result<>> send_by_reference(std::shared_ptr<State> state, Context ctx, T& value);
   static Task<Result<>> send_copy(std::shared_ptr<State> state, Context ctx, T value) {
-    co_return co_await send_by_reference(std::move(state), std::move(ctx), value);
+    Task<Result<>> sending = send_by_reference(std::move(state), std::move(ctx), value);
+    co_return co_await std::move(sending);
   }
   static Task<Result<T>> receive_from(std::shared_ptr<State> state, Context ctx);
 
   std::shared_ptr<State> state_;
+};
+
+/// As detail::Operation, with the value that it sends, or a reference to it.
+template <class T>
+template <class Value>
+class [[nodiscard]] Channel<T>::Sending : public detail::Awaiter {
+ public:
+  using value_type = Result<>;
+
+  Sending(const Channel& channel, Context ctx, T& value)
+    requires std::is_reference_v<Value>
+      : channel_(channel), ctx_(std::move(ctx)), value_(value) {}
+  Sending(const Channel& channel, Context ctx, T&& value)
+    requires(!std::is_reference_v<Value>)
+      : channel_(channel), ctx_(std::move(ctx)), value_(std::move(value)) {}
+
+  [[nodiscard]] bool await_ready() {
+    now_ = channel_.send_now(ctx_, value_);
+    return now_ != Now::wait;
+  }
+  template <class U>
+  void await_suspend(std::coroutine_handle<detail::Promise<U>> coroutine) {
+    waiting_ = send_by_reference(channel_.state_, std::move(ctx_), value_);
+    detail::await_suspend(waiting_, coroutine);
+  }
+  Result<> await_resume() {
+    if (now_ == Now::done) return {};
+    if (now_ == Now::wait) return waiting_.await_resume();
+    return now_ == Now::ended ? ctx_.err() : make_error_code(Error::closed);
+  }
+
+  // NOLINTNEXTLINE(google-explicit-constructor): for functions that return it as their Task
+  operator Task<Result<>>() && {
+    if constexpr (std::is_reference_v<Value>) {
+      return send_by_reference(channel_.state_, std::move(ctx_), value_);
+    } else {
+      return send_copy(channel_.state_, std::move(ctx_), std::move(value_));
+    }
+  }
+
+ private:
+  const Channel& channel_;
+  Context ctx_;
+  Value value_;
+  Now now_ = Now::wait;
+  Task<Result<>> waiting_;
+};
+
+template <class T>
+class [[nodiscard]] Channel<T>::Receiving : public detail::Awaiter {
+ public:
+  using value_type = Result<T>;
+
+  Receiving(const Channel& channel, Context ctx) : channel_(channel), ctx_(std::move(ctx)) {}
+
+  [[nodiscard]] bool await_ready() {
+    now_ = channel_.receive_now(ctx_, value_);
+    return now_ != Now::wait;
+  }
+  template <class U>
+  void await_suspend(std::coroutine_handle<detail::Promise<U>> coroutine) {
+    waiting_ = receive_from(channel_.state_, std::move(ctx_));
+    detail::await_suspend(waiting_, coroutine);
+  }
+  Result<T> await_resume() {
+    if (now_ == Now::done) return Result<T>(boost::system::in_place_value, std::move(*value_));
+    if (now_ == Now::wait) return waiting_.await_resume();
+    return now_ == Now::ended ? ctx_.err() : make_error_code(Error::closed);
+  }
+
+  // NOLINTNEXTLINE(google-explicit-constructor): for functions that return it as their Task
+  operator Task<Result<T>>() && { return receive_from(channel_.state_, std::move(ctx_)); }
+
+ private:
+  const Channel& channel_;
+  Context ctx_;
+  std::optional<T> value_;
+  Now now_ = Now::wait;
+  Task<Result<T>> waiting_;
 };
 
 namespace detail {
@@ -149,6 +241,33 @@ inline void wake(Waiter* waiter) {
 }
 
 }  // namespace detail
+
+template <class T>
+typename Channel<T>::Now Channel<T>::send_now(const Context& ctx, T& value) const {
+  if (ctx.is_done()) return Now::ended;
+  if (!state_) return Now::wait;
+  detail::Waiter* woken = nullptr;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->closed) return Now::closed;
+    if (!state_->send_locked(value, woken)) return Now::wait;
+  }
+  detail::wake(woken);
+  return Now::done;
+}
+
+template <class T>
+typename Channel<T>::Now Channel<T>::receive_now(const Context& ctx, std::optional<T>& value) const {
+  if (ctx.is_done()) return Now::ended;
+  if (!state_) return Now::wait;
+  detail::Waiter* woken = nullptr;
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (!state_->receive_locked(value, woken)) return state_->closed ? Now::closed : Now::wait;
+  }
+  detail::wake(woken);
+  return Now::done;
+}
 
 template <class T>
 Result<bool> Channel<T>::try_send_by_reference(T& value) const {

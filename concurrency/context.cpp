@@ -394,7 +394,7 @@ Context with_value_erased(const Context& parent, const void* key, std::shared_pt
 }
 
 Context without_cancel(const Context& parent) {
-  return Context(NodePtr(new ContextNode(parent.node_)));
+  return parent.node_ ? Context(NodePtr(new ContextNode(parent.node_))) : parent;
 }
 
 }  // namespace sluice::concurrency

@@ -17,9 +17,7 @@
 #include <type_traits>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
 
 namespace sluice::concurrency {
@@ -74,7 +72,7 @@ inline boost::system::error_code error_of(const Result<>& result) {
 
 /// Runs one task of a group to its end. The arguments live in this frame, so a task may take references to them.
 template <class F, class... Args>
-Task<> run_in_group(Member member, bool wait_for_permit, F f, Args... args) {
+Root run_in_group(Member member, bool wait_for_permit, F f, Args... args) {
   boost::system::error_code ec;
   std::exception_ptr thrown;
   try {
@@ -152,10 +150,8 @@ class ErrGroup {
   static void start(detail::Member member, bool wait_for_permit, F f, Args... args) {
     Loop& loop = Loop::current();
     const Loop::Nested nested(loop);
-    boost::asio::co_spawn(
-        loop.executor(),
-        detail::run_in_group<F, Args...>(std::move(member), wait_for_permit, std::move(f), std::move(args)...),
-        boost::asio::detached);
+    detail::start(loop.executor(), detail::run_in_group<F, Args...>(std::move(member), wait_for_permit, std::move(f),
+                                                                    std::move(args)...));
   }
   static Task<Result<>> wait_for(std::shared_ptr<detail::GroupState> state, Context ctx);
 

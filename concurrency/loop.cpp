@@ -12,7 +12,7 @@
 namespace sluice::concurrency {
 namespace {
 
-thread_local Loop* t_current = nullptr;
+constexpr int kTurnsInARow = 32;
 std::atomic<void (*)(const Loop::Leftover&)> report_leftover = nullptr;
 
 std::uint64_t system_seed() {
@@ -22,9 +22,11 @@ std::uint64_t system_seed() {
 
 }  // namespace
 
-Loop::Entered::Entered(Loop& loop) : outer_(std::exchange(t_current, &loop)) {}
+constinit thread_local Loop* Loop::current_ = nullptr;
+
+Loop::Entered::Entered(Loop& loop) : outer_(std::exchange(current_, &loop)) {}
 Loop::Entered::~Entered() {
-  t_current = outer_;
+  current_ = outer_;
 }
 
 Loop::Loop(std::uint64_t seed)
@@ -56,17 +58,12 @@ Loop::~Loop() {
   io_.reset();
 }
 
-Loop& Loop::current() {
-  if (t_current == nullptr) throw std::logic_error("no Loop runs on this thread");
-  return *t_current;
+void Loop::throw_no_current() {
+  throw std::logic_error("no Loop runs on this thread");
 }
 
-Loop* Loop::current_or_null() {
-  return t_current;
-}
-
-void Loop::arm(TimerEntry& entry, TimePoint expiry) {
-  wheel_.arm(entry, expiry, now());
+void Loop::arm(TimerEntry& entry, TimePoint expiry, TimePoint now) {
+  wheel_.arm(entry, expiry, now);
   drive();
 }
 
@@ -109,11 +106,51 @@ bool Loop::poll() {
 void Loop::make_ready(detail::Parked& parked) {
   const bool is_first = ready_ == nullptr;
   parked.next_ready_ = std::exchange(ready_, &parked);
-  if (is_first) boost::asio::post(executor_, [this] { resume_ready(); });
+  if (is_first && !is_resuming_) post_turn();
 }
 
-// Those that get ready meanwhile are for a later turn, so that they do not starve the sockets.
+// One post, which may be a system call, for all that come before the loop's thread looks.
+void Loop::make_ready_from_elsewhere(detail::Parked& parked) {
+  detail::Parked* first = from_elsewhere_.load(std::memory_order_relaxed);
+  do {
+    parked.next_ready_ = first;
+  } while (
+      !from_elsewhere_.compare_exchange_weak(first, &parked, std::memory_order_acq_rel, std::memory_order_relaxed));
+  if (first == nullptr) boost::asio::post(executor_, [this] { take_from_elsewhere(); });
+}
+
+void Loop::take_from_elsewhere() {
+  detail::Parked* oldest = nullptr;
+  for (detail::Parked* newest = from_elsewhere_.exchange(nullptr, std::memory_order_acquire); newest != nullptr;) {
+    detail::Parked* const parked = std::exchange(newest, newest->next_ready_);
+    parked->next_ready_ = std::exchange(oldest, parked);
+  }
+  while (oldest != nullptr) {
+    detail::Parked* const parked = std::exchange(oldest, oldest->next_ready_);
+    parked->next_ready_ = std::exchange(ready_, parked);
+  }
+  resume_ready();
+}
+
+void Loop::post_turn() {
+  boost::asio::post(executor_, [this] { resume_ready(); });
+}
+
+// Those that get ready meanwhile have their turn after those that are; after some such turns the sockets have theirs,
+// for which Asio asks the system each time.
 void Loop::resume_ready() {
+  struct Resuming {
+    explicit Resuming(Loop& l) : loop(l) { loop.is_resuming_ = true; }
+    ~Resuming() {
+      loop.is_resuming_ = false;
+      if (loop.ready_ != nullptr) loop.post_turn();
+    }
+    Loop& loop;
+  } const resuming(*this);
+  for (int turn = 0; turn < kTurnsInARow && ready_ != nullptr; ++turn) resume_turn();
+}
+
+void Loop::resume_turn() {
   struct Turn {
     explicit Turn(Loop& l) : loop(l) {
       for (detail::Parked* newest = std::exchange(loop.ready_, nullptr); newest != nullptr;) {
@@ -158,7 +195,7 @@ void Parked::wake() noexcept {
   if (Loop::current_or_null() == &loop_) {
     loop_.make_ready(*this);
   } else {
-    boost::asio::post(loop_.executor(), [this] { resume(); });
+    loop_.make_ready_from_elsewhere(*this);
   }
 }
 

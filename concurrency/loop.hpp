@@ -6,6 +6,7 @@
 #include "concurrency/task.hpp"
 #include "concurrency/timer_wheel.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -58,15 +59,21 @@ class Loop {
   };
 
   /// The loop that runs on this thread; std::logic_error if there is none.
-  static Loop& current();
-  static Loop* current_or_null();
+  static Loop& current() {
+    Loop* const loop = current_;
+    if (loop == nullptr) throw_no_current();
+    return *loop;
+  }
+  static Loop* current_or_null() { return current_; }
 
   [[nodiscard]] Executor executor() const { return executor_; }
   [[nodiscard]] boost::asio::io_context& io() { return *io_; }
   [[nodiscard]] TimePoint now() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
   [[nodiscard]] Random& random() { return random_; }
 
-  void arm(TimerEntry& entry, TimePoint expiry);
+  void arm(TimerEntry& entry, TimePoint expiry) { arm(entry, expiry, now()); }
+  /// For who has just asked for the time.
+  void arm(TimerEntry& entry, TimePoint expiry, TimePoint now);
   void disarm(TimerEntry& entry) { wheel_.disarm(entry); }
 
   /// Runs until stop().
@@ -107,16 +114,25 @@ class Loop {
   friend class detail::Parked;
   friend class detail::IoCancel;
 
+  [[noreturn]] static void throw_no_current();
   void make_ready(detail::Parked& parked);
+  void make_ready_from_elsewhere(detail::Parked& parked);
+  void take_from_elsewhere();
+  void post_turn();
   void resume_ready();
+  void resume_turn();
   void drive();  // makes the steady_timer wake the loop for the wheel's next turn
+
+  static constinit thread_local Loop* current_;
 
   VirtualClock* clock_ = nullptr;
   Random random_;
   TimerWheel wheel_;
   detail::Parked* parked_ = nullptr;  // those that only a wake-up of ours can resume
   detail::Parked* ready_ = nullptr;   // those of them that were woken on this thread, the last one first
-  std::size_t waiting_ = 0;           // those, and those that wait in io()
+  std::atomic<detail::Parked*> from_elsewhere_{nullptr};  // likewise, on other threads
+  bool is_resuming_ = false;
+  std::size_t waiting_ = 0;  // those, and those that wait in io()
   unsigned nesting_ = 0;
   // The two below are destroyed in the destructor's body: frames that die with them use what stands above.
   std::optional<boost::asio::io_context> io_;

@@ -24,11 +24,6 @@ class Mutex::Turn {
   bool taken_ = false;
 };
 
-bool Mutex::try_lock() noexcept {
-  int free = kFree;
-  return state_.compare_exchange_strong(free, kLocked, std::memory_order_acquire, std::memory_order_relaxed);
-}
-
 bool Mutex::enqueue(detail::Waiter& waiter) {
   const std::lock_guard lock(line_.mutex);
   // From here on the holder's unlock() comes here, too, and waits for the line to be settled.
@@ -37,9 +32,8 @@ bool Mutex::enqueue(detail::Waiter& waiter) {
   return true;
 }
 
-Task<Result<>> Mutex::lock(Context ctx) {
+Task<Result<>> Mutex::wait_and_lock(Context ctx) {
   if (ctx.is_done()) co_return ctx.err();
-  if (try_lock()) co_return Result<>();
   detail::Parked parked;
   detail::Waiter waiter(parked, 0);
   if (!enqueue(waiter)) co_return Result<>();
@@ -59,21 +53,19 @@ void Mutex::hand_over_locked() noexcept {
   next->parked.wake();
 }
 
-void Mutex::unlock() {
-  int locked = kLocked;
-  if (state_.compare_exchange_strong(locked, kFree, std::memory_order_release, std::memory_order_relaxed)) return;
-  if (locked == kFree) throw std::logic_error("Mutex: unlocked, but not locked");
+void Mutex::hand_over(int state) {
+  if (state == kFree) throw std::logic_error("Mutex: unlocked, but not locked");
   const std::lock_guard lock(line_.mutex);
   hand_over_locked();
 }
 
-Task<Result<Mutex::Guard>> Mutex::hold(Context ctx) {
-  const Result<> locked = co_await lock(std::move(ctx));
+Task<Result<Mutex::Guard>> Mutex::wait_and_hold(Context ctx) {
+  const Result<> locked = co_await wait_and_lock(std::move(ctx));
   if (!locked) co_return locked.error();
   co_return Guard(*this);
 }
 
-Task<Result<>> RwLock::lock(Context ctx) {
+Task<Result<>> RwLock::wait_and_lock(Context ctx) {
   const Result<> acquired = co_await units_.acquire(std::move(ctx), kAll);
   if (acquired) writing_ = true;
   co_return acquired;
@@ -90,18 +82,17 @@ void RwLock::unlock() {
   units_.release(kAll);
 }
 
-void RwLock::runlock() {
-  if (writing_) throw std::logic_error("RwLock: unlocked for reading, but locked for writing");
-  units_.release(1);
+void RwLock::throw_not_reading() {
+  throw std::logic_error("RwLock: unlocked for reading, but locked for writing");
 }
 
-Task<Result<RwLock::WriteGuard>> RwLock::hold(Context ctx) {
+Task<Result<RwLock::WriteGuard>> RwLock::wait_and_hold(Context ctx) {
   const Result<> locked = co_await lock(std::move(ctx));
   if (!locked) co_return locked.error();
   co_return WriteGuard(*this);
 }
 
-Task<Result<RwLock::ReadGuard>> RwLock::rhold(Context ctx) {
+Task<Result<RwLock::ReadGuard>> RwLock::wait_and_rhold(Context ctx) {
   const Result<> locked = co_await rlock(std::move(ctx));
   if (!locked) co_return locked.error();
   co_return ReadGuard(*this);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "concurrency/context.hpp"
+#include "concurrency/operation.hpp"
 #include "concurrency/task.hpp"
 #include "concurrency/wait.hpp"
 
@@ -23,12 +24,23 @@ class Once {
   /// waits for itself, until `ctx` ends. Errors: canceled, deadline_exceeded from `ctx`, while waiting for another
   /// caller.
   template <class F, class... Args>
-  [[nodiscard]] Task<Result<>> call(Context ctx, F f, Args... args);
+  [[nodiscard]] auto call(Context ctx, F f, Args... args) {
+    return detail::Operation(
+        std::move(ctx), *this, detail::Nothing(),
+        [](Once& o, detail::Nothing, const Context&) { return o.is_done() ? detail::Now::done : detail::Now::wait; },
+        [](Once&, detail::Nothing) { return Result<>(); },
+        [f = std::move(f), ... a = std::move(args)](Once& o, detail::Nothing, Context c) mutable {
+          return o.call_or_wait(std::move(c), std::move(f), std::move(a)...);
+        });
+  }
 
   [[nodiscard]] bool is_done() const noexcept { return phase_.load(std::memory_order_acquire) == kDone; }
 
  private:
   enum : int { kNew, kRunning, kDone };
+
+  template <class F, class... Args>
+  Task<Result<>> call_or_wait(Context ctx, F f, Args... args);
 
   /// Whoever holds this does the work.
   class Turn {
@@ -51,7 +63,7 @@ class Once {
 };
 
 template <class F, class... Args>
-Task<Result<>> Once::call(Context ctx, F f, Args... args) {
+Task<Result<>> Once::call_or_wait(Context ctx, F f, Args... args) {
   if (is_done()) co_return Result<>();
   int phase = kNew;
   if (phase_.compare_exchange_strong(phase, kRunning)) {
@@ -83,7 +95,18 @@ class OnceValue {
 
   /// The value. An exception of its making is rethrown to all who ask, each time.
   /// Errors: canceled, deadline_exceeded from `ctx`, while another makes it; canceled if it died with its loop.
-  [[nodiscard]] Task<Result<T>> get(Context ctx) {
+  [[nodiscard]] auto get(Context ctx) {
+    return detail::Operation(
+        std::move(ctx), *this, detail::Nothing(),
+        [](OnceValue& o, detail::Nothing, const Context&) {
+          return o.once_.is_done() && o.value_ ? detail::Now::done : detail::Now::wait;
+        },
+        [](OnceValue& o, detail::Nothing) { return Result<T>(boost::system::in_place_value, *o.value_); },
+        [](OnceValue& o, detail::Nothing, Context c) { return o.make_or_wait(std::move(c)); });
+  }
+
+ private:
+  Task<Result<T>> make_or_wait(Context ctx) {
     const Result<> made = co_await once_.call(std::move(ctx), &OnceValue::make, this);
     if (!made) co_return made.error();
     if (thrown_) std::rethrow_exception(thrown_);
@@ -91,7 +114,6 @@ class OnceValue {
     co_return *value_;
   }
 
- private:
   static Task<> make(OnceValue* self) {
     try {
       self->value_.emplace(co_await self->make_());

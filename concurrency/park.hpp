@@ -4,13 +4,9 @@
 #include "concurrency/loop.hpp"
 
 #include <atomic>
-#include <cstddef>
-#include <new>
-#include <type_traits>
+#include <coroutine>
+#include <optional>
 #include <utility>
-
-#include <boost/asio/async_result.hpp>
-#include <boost/asio/deferred.hpp>
 
 namespace sluice::concurrency::detail {
 
@@ -36,57 +32,54 @@ class Parked {
 
   /// `co_await parked.wait()` suspends until woken. A wake that came before the suspension is not lost: it is posted to
   /// the loop, whose thread is the one that suspends.
-  auto wait() {
-    return boost::asio::async_initiate<const boost::asio::deferred_t&, void()>(Suspend(), boost::asio::deferred, this);
+  auto wait() { return Suspension(*this); }
+
+  /// What awaiting wait() does, for awaiters that park.
+  template <class T>
+  void suspend(std::coroutine_handle<Promise<T>> coroutine) {
+    Handler::result_type nothing;
+    handler_.emplace(coroutine.promise().detach_thread(), nothing);
+    link();
   }
 
  private:
   friend class sluice::concurrency::Loop;
   static constexpr int kNobody = -1;
-  static constexpr std::size_t kHandlerSize = 4 * sizeof(void*);
+  // The coroutine's handler, which owns its frame and therefore this object.
+  using Handler = boost::asio::detail::awaitable_async_op_handler<void(), Executor>;
 
-  struct Suspend {
-    template <class Handler>
-    void operator()(Handler&& handler, Parked* parked) const {
-      parked->suspend(std::forward<Handler>(handler));
+  class Suspension : public Awaiter {
+   public:
+    explicit Suspension(Parked& parked) : parked_(parked) {}
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    template <class T>
+    void await_suspend(std::coroutine_handle<Promise<T>> coroutine) const {
+      parked_.suspend(coroutine);
     }
-  };
+    void await_resume() const noexcept {}
 
-  // The coroutine's handler, which owns its frame and therefore this object: kept as bytes and two functions, since
-  // its type differs between versions of Asio.
-  template <class Handler>
-  void suspend(Handler&& handler) {
-    using H = std::decay_t<Handler>;
-    static_assert(sizeof(H) <= kHandlerSize && alignof(H) <= alignof(std::max_align_t));
-    new (handler_) H(std::forward<Handler>(handler));
-    take_ = [](Parked& self, bool invoke) {
-      H& stored = *std::launder(reinterpret_cast<H*>(self.handler_));
-      H taken(std::move(stored));
-      stored.~H();
-      if (invoke) std::move(taken)();  // destroys `self`
-    };
-    link();
-  }
+   private:
+    Parked& parked_;
+  };
 
   void link();
   void unlink();
-  void resume() {
+  [[nodiscard]] Handler take() {
     unlink();
-    std::exchange(take_, nullptr)(*this, true);
+    Handler taken(std::move(*handler_));
+    handler_.reset();
+    return taken;
   }
+  void resume() { take()(); }
   /// Destroys the coroutine instead of resuming it.
-  void destroy_frame() {
-    unlink();
-    std::exchange(take_, nullptr)(*this, false);
-  }
+  void destroy_frame() { (void)take(); }
 
   std::atomic<int> source_{kNobody};
   Loop& loop_;
   Parked* next_ = nullptr;
   Parked* next_ready_ = nullptr;
   Parked** link_ = nullptr;  // the pointer that points here, null while not suspended
-  void (*take_)(Parked&, bool) = nullptr;
-  alignas(std::max_align_t) std::byte handler_[kHandlerSize];
+  std::optional<Handler> handler_;
 };
 
 /// One entry of a wait list: a parked coroutine, and what to do when it is its turn.

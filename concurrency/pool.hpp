@@ -2,6 +2,7 @@
 #pragma once
 
 #include "concurrency/context.hpp"
+#include "concurrency/detail/thin_mutex.hpp"
 #include "concurrency/semaphore.hpp"
 #include "concurrency/task.hpp"
 
@@ -71,7 +72,7 @@ class Pool {
   static constexpr std::size_t kShards = 16;
   static constexpr std::size_t kMostPerShard = 64;
   struct alignas(64) Shard {
-    std::mutex mutex;
+    detail::ThinMutex mutex;
     std::vector<std::unique_ptr<T>> items;
   };
 

@@ -8,27 +8,27 @@
 namespace sluice::concurrency::detail {
 
 void Selector::lock() {
-  ThinMutex* previous = nullptr;
-  for (SelectCase* c : by_address_) {
-    ThinMutex* const mutex = c->mutex();
-    if (mutex != nullptr && mutex != previous) mutex->lock();
-    previous = mutex;
-  }
+  for (ThinMutex* const mutex : mutexes_) mutex->lock();
 }
 
 void Selector::unlock() noexcept {
-  ThinMutex* previous = nullptr;
-  for (SelectCase* c : by_address_) {
-    ThinMutex* const mutex = c->mutex();
-    if (mutex != nullptr && mutex != previous) mutex->unlock();
-    previous = mutex;
-  }
+  for (ThinMutex* const mutex : mutexes_) mutex->unlock();
 }
 
 std::optional<std::size_t> Selector::start() {
-  std::copy(cases_.begin(), cases_.end(), by_address_.begin());
-  std::sort(by_address_.begin(), by_address_.end(),
-            [](SelectCase* a, SelectCase* b) { return std::less<>()(a->mutex(), b->mutex()); });
+  // Selects are short: sorting by insertion is quick.
+  std::size_t count = 0;
+  for (SelectCase* const c : cases_) {
+    ThinMutex* const mutex = c->mutex();
+    if (mutex == nullptr) continue;
+    const auto end = mutexes_.begin() + static_cast<std::ptrdiff_t>(count);
+    const auto place = std::lower_bound(mutexes_.begin(), end, mutex, std::less<>());
+    if (place != end && *place == mutex) continue;
+    std::copy_backward(place, end, end + 1);
+    *place = mutex;
+    ++count;
+  }
+  mutexes_ = mutexes_.first(count);
   std::iota(order_.begin(), order_.end(), std::uint8_t{0});
   Random& random = Loop::current().random();
   for (std::size_t i = order_.size(); i > 1; --i) {

@@ -7,10 +7,12 @@
 #include "concurrency/wait.hpp"
 
 #include <array>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -50,9 +52,9 @@ class SelectCase {
 /// queue on all, unlock and park; when woken, leave the queues of those that lost.
 class Selector {
  public:
-  /// `by_address` and `order` are scratch space of the same length as `cases`.
-  Selector(std::span<SelectCase*> cases, std::span<SelectCase*> by_address, std::span<std::uint8_t> order)
-      : cases_(cases), by_address_(by_address), order_(order) {}
+  /// `mutexes` and `order` are scratch space of the same length as `cases`.
+  Selector(std::span<SelectCase*> cases, std::span<ThinMutex*> mutexes, std::span<std::uint8_t> order)
+      : cases_(cases), mutexes_(mutexes), order_(order) {}
   ~Selector() { leave(); }
   Selector(const Selector&) = delete;
   Selector& operator=(const Selector&) = delete;
@@ -68,10 +70,45 @@ class Selector {
   void leave() noexcept;
 
   std::span<SelectCase*> cases_;
-  std::span<SelectCase*> by_address_;
+  std::span<ThinMutex*> mutexes_;  // those of the cases, each once, by address
   std::span<std::uint8_t> order_;
   std::size_t queued_ = 0;  // how many of cases_ wait
   Parked parked_;
+};
+
+/// What select() returns: an awaiter, or a Task that does the same.
+template <class... Cases>
+class [[nodiscard]] Selecting : public Awaiter {
+  static_assert(sizeof...(Cases) <= 256);
+
+ public:
+  using value_type = std::size_t;
+
+  explicit Selecting(Cases... cases) : cases_(std::move(cases)...) {}
+
+  [[nodiscard]] bool await_ready() {
+    std::apply([this](Cases&... c) { all_ = {&c...}; }, cases_);
+    fired_ = selector_.emplace(all_, mutexes_, order_).start();
+    return fired_.has_value();
+  }
+  template <class T>
+  void await_suspend(std::coroutine_handle<Promise<T>> coroutine) {
+    selector_->parked().suspend(coroutine);
+  }
+  std::size_t await_resume() { return fired_ ? *fired_ : selector_->finish(); }
+
+  // NOLINTNEXTLINE(google-explicit-constructor): for functions that return it as their Task
+  operator Task<std::size_t>() && { return run(std::move(*this)); }
+
+ private:
+  static Task<std::size_t> run(Selecting selecting) { co_return co_await std::move(selecting); }
+
+  std::tuple<Cases...> cases_;
+  std::array<SelectCase*, sizeof...(Cases)> all_{};
+  std::array<ThinMutex*, sizeof...(Cases)> mutexes_{};
+  std::array<std::uint8_t, sizeof...(Cases)> order_{};
+  std::optional<std::size_t> fired_;
+  Started<Selector> selector_;  // first to die: it leaves the queues in which the cases stand
 };
 
 }  // namespace detail
@@ -195,16 +232,9 @@ template <class T>
 ///     std::optional<int> value;
 ///     switch (co_await select(when_received(numbers, value), when_done(ctx), after(10ms))) { ... }
 template <class... Cases>
-[[nodiscard]] Task<std::size_t> select(Cases... cases) {
-  static_assert(sizeof...(Cases) <= 256);
+[[nodiscard]] auto select(Cases... cases) {
   static_assert((std::size_t{std::is_same_v<Cases, DefaultCase>} + ... + 0) <= 1, "more than one default case");
-  std::array<detail::SelectCase*, sizeof...(Cases)> all{&cases...};
-  std::array<detail::SelectCase*, sizeof...(Cases)> by_address{};
-  std::array<std::uint8_t, sizeof...(Cases)> order{};
-  detail::Selector selector(all, by_address, order);
-  if (const auto at_once = selector.start()) co_return *at_once;
-  co_await selector.parked().wait();
-  co_return selector.finish();
+  return detail::Selecting<Cases...>(std::move(cases)...);
 }
 
 }  // namespace sluice::concurrency

@@ -17,7 +17,7 @@ class Semaphore::Line {
   ~Line() {
     const std::lock_guard lock(semaphore_.line_.mutex);
     semaphore_.line_.waiters.remove(request_);
-    if (request_.ok && !taken_) semaphore_.held_ -= request_.units;
+    if (request_.ok && !taken_) semaphore_.held_.fetch_sub(request_.units);
     semaphore_.admit_locked();
   }
   Line(const Line&) = delete;
@@ -33,35 +33,37 @@ class Semaphore::Line {
 
 Semaphore::Semaphore(std::int64_t capacity) : capacity_(capacity) {
   if (capacity < 0) throw std::invalid_argument("Semaphore: negative capacity");
+  if (capacity >= kLine) throw std::invalid_argument("Semaphore: capacity of 2^62 or more");
 }
 
 void Semaphore::admit_locked() noexcept {
   while (detail::Waiter* const waiter = line_.waiters.front()) {
     auto& request = static_cast<Request&>(*waiter);
     // A large request at the front holds back the small ones behind it; it would starve otherwise.
-    if (request.units > capacity_ - held_) return;
+    if (request.units > capacity_ - (held_.load() & ~kLine)) return;
     line_.waiters.remove(request);
     if (!request.parked.claim(request.source)) continue;
-    held_ += request.units;
+    held_.fetch_add(request.units);
     request.ok = true;
     request.parked.wake();
   }
+  if ((held_.load(std::memory_order_relaxed) & kLine) != 0) held_.fetch_and(~kLine);
 }
 
-Task<Result<>> Semaphore::acquire(Context ctx, std::int64_t units) {
-  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
+Task<Result<>> Semaphore::wait_and_acquire(Context ctx, std::int64_t units) {
+  if (units < 0) throw_negative();
   if (ctx.is_done()) co_return ctx.err();
   if (units > capacity_) {
     // Doomed; standing in line it would only block others.
     co_await ctx.done();
     co_return ctx.err();
   }
-  if (try_acquire(units)) co_return Result<>();
   detail::Parked parked;
   Request request(parked, units);
   {
     const std::lock_guard lock(line_.mutex);
     line_.waiters.push_back(request);
+    held_.fetch_or(kLine);
     admit_locked();
   }
   Line line(*this, request);
@@ -70,24 +72,23 @@ Task<Result<>> Semaphore::acquire(Context ctx, std::int64_t units) {
   co_return turn;
 }
 
-bool Semaphore::try_acquire(std::int64_t units) {
-  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
-  const std::lock_guard lock(line_.mutex);
-  if (units > capacity_ - held_ || !line_.waiters.empty()) return false;
-  held_ += units;
-  return true;
+void Semaphore::throw_negative() {
+  throw std::invalid_argument("Semaphore: negative units");
 }
 
-void Semaphore::release(std::int64_t units) {
-  if (units < 0) throw std::invalid_argument("Semaphore: negative units");
+void Semaphore::release_to_line(std::int64_t units) {
+  if (units < 0) throw_negative();
   const std::lock_guard lock(line_.mutex);
-  if (units > held_) throw std::logic_error("Semaphore: released more than held");
-  held_ -= units;
+  // Without a line, others may give back or take units meanwhile.
+  std::int64_t held = held_.load();
+  do {
+    if (units > (held & ~kLine)) throw std::logic_error("Semaphore: released more than held");
+  } while (!held_.compare_exchange_weak(held, held - units));
   admit_locked();
 }
 
-Task<Result<Permit>> Semaphore::permit(Context ctx, std::int64_t units) {
-  const Result<> acquired = co_await acquire(std::move(ctx), units);
+Task<Result<Permit>> Semaphore::wait_and_permit(Context ctx, std::int64_t units) {
+  const Result<> acquired = co_await wait_and_acquire(std::move(ctx), units);
   if (!acquired) co_return acquired.error();
   co_return Permit(*this, units);
 }

@@ -2,11 +2,12 @@
 #pragma once
 
 #include "concurrency/context.hpp"
+#include "concurrency/operation.hpp"
 #include "concurrency/task.hpp"
 #include "concurrency/wait.hpp"
 
+#include <atomic>
 #include <cstdint>
-#include <memory>
 #include <utility>
 
 namespace sluice::concurrency {
@@ -68,22 +69,59 @@ class Semaphore {
   /// Blocks until `units` are free and all who came before have been served. More than the capacity is never free.
   /// Errors: canceled, deadline_exceeded from `ctx`; nothing has been taken then. Throws std::invalid_argument if
   /// `units` is negative.
-  [[nodiscard]] Task<Result<>> acquire(Context ctx, std::int64_t units = 1);
+  [[nodiscard]] auto acquire(Context ctx, std::int64_t units = 1) {
+    return detail::Operation(
+        std::move(ctx), *this, units,
+        [](Semaphore& s, std::int64_t n, const Context& c) { return s.acquire_now(c, n); },
+        [](Semaphore&, std::int64_t) { return Result<>(); },
+        [](Semaphore& s, std::int64_t n, Context c) { return s.wait_and_acquire(std::move(c), n); });
+  }
   /// Never blocks; false also if somebody waits.
-  [[nodiscard]] bool try_acquire(std::int64_t units = 1);
+  [[nodiscard]] bool try_acquire(std::int64_t units = 1) {
+    if (units < 0) throw_negative();
+    std::int64_t held = held_.load(std::memory_order_relaxed);
+    do {
+      if ((held & kLine) != 0 || units > capacity_ - held) return false;
+    } while (!held_.compare_exchange_weak(held, held + units, std::memory_order_acquire, std::memory_order_relaxed));
+    return true;
+  }
   /// Throws std::logic_error if fewer than `units` are held.
-  void release(std::int64_t units = 1);
+  void release(std::int64_t units = 1) {
+    std::int64_t held = held_.load(std::memory_order_relaxed);
+    do {
+      if ((held & kLine) != 0 || units < 0 || units > held) return release_to_line(units);
+    } while (!held_.compare_exchange_weak(held, held - units, std::memory_order_release, std::memory_order_relaxed));
+  }
 
   /// acquire() with a guard.
-  [[nodiscard]] Task<Result<Permit>> permit(Context ctx, std::int64_t units = 1);
+  [[nodiscard]] auto permit(Context ctx, std::int64_t units = 1) {
+    return detail::Operation(
+        std::move(ctx), *this, units,
+        [](Semaphore& s, std::int64_t n, const Context& c) { return s.acquire_now(c, n); },
+        [](Semaphore& s, std::int64_t n) { return Result<Permit>(boost::system::in_place_value, s, n); },
+        [](Semaphore& s, std::int64_t n, Context c) { return s.wait_and_permit(std::move(c), n); });
+  }
 
  private:
+  friend class RwLock;
+  // In held_, while somebody stands in line: then held_ changes only with the line's lock held.
+  static constexpr std::int64_t kLine = std::int64_t{1} << 62;
+
+  detail::Now acquire_now(const Context& ctx, std::int64_t units) {
+    if (units >= 0 && ctx.is_done()) return detail::Now::ended;
+    return try_acquire(units) ? detail::Now::done : detail::Now::wait;
+  }
+  [[noreturn]] static void throw_negative();
+  void release_to_line(std::int64_t units);
+  Task<Result<>> wait_and_acquire(Context ctx, std::int64_t units);
+  Task<Result<Permit>> wait_and_permit(Context ctx, std::int64_t units);
+
   struct Request;
   class Line;
   void admit_locked() noexcept;
 
   const std::int64_t capacity_;
-  std::int64_t held_ = 0;
+  std::atomic<std::int64_t> held_{0};
   detail::Gathering line_;
 };
 

@@ -15,9 +15,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-
 namespace sluice::concurrency {
 
 /// As golang.org/x/sync/singleflight, with contexts: each waiter keeps its own, and the work has one that carries the
@@ -116,7 +113,7 @@ class SingleFlight {
   };
 
   template <class F, class... Args>
-  static Task<> work(Landing landing, Context ctx, F f, Args... args) {
+  static detail::Root work(Landing landing, Context ctx, F f, Args... args) {
     std::optional<Result<T>> result;
     std::exception_ptr thrown;
     try {
@@ -156,9 +153,8 @@ auto SingleFlight<Key, T, Hash>::run(Context ctx, Key key, F f, Args... args) ->
   if (starts) {
     Loop& loop = Loop::current();
     const Loop::Nested nested(loop);
-    boost::asio::co_spawn(loop.executor(),
-                          work<F, Args...>(Landing(flights, flight), work_ctx, std::move(f), std::move(args)...),
-                          boost::asio::detached);
+    detail::start(loop.executor(),
+                  work<F, Args...>(Landing(flights, flight), work_ctx, std::move(f), std::move(args)...));
   }
   detail::Parked parked;
   detail::Waiter waiter(parked, 0);

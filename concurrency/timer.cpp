@@ -14,15 +14,18 @@ Timer::Timer(Duration duration)
 }
 
 bool Timer::stop() {
-  const bool was_running = is_armed();
-  loop_.disarm(*this);
+  if (is_armed()) {
+    loop_.disarm(*this);
+    return true;
+  }
   const auto unread = expired_.try_receive();  // an error if somebody has closed the channel
-  return was_running || (unread && unread->has_value());
+  return unread && unread->has_value();
 }
 
 bool Timer::reset(Duration duration) {
   const bool was_running = stop();
-  loop_.arm(*this, later(loop_.now(), duration));
+  const TimePoint now = loop_.now();
+  loop_.arm(*this, later(now, duration), now);
   return was_running;
 }
 

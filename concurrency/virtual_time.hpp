@@ -2,6 +2,7 @@
 #pragma once
 
 #include "concurrency/loop.hpp"
+#include "concurrency/operation.hpp"
 
 #include <exception>
 #include <memory>
@@ -53,6 +54,11 @@ class VirtualTime {
     return spawned;
   }
 
+  template <IsOperation Op>
+  auto spawn(Op operation) {
+    return spawn(Task<typename Op::value_type>(std::move(operation)));
+  }
+
   /// Runs all that is ready, without moving the clock.
   void settle();
   /// Moves the clock by `duration`, stopping at each timer on the way and running what it starts. Throws
@@ -67,6 +73,10 @@ class VirtualTime {
       if (!spawned.done() && !step(TimePoint::max())) throw std::logic_error("deadlock: nothing left to wait for");
     }
     return spawned.get();
+  }
+  template <IsOperation Op>
+  auto run(Op operation) {
+    return run(Task<typename Op::value_type>(std::move(operation)));
   }
 
  private:

@@ -1,24 +1,42 @@
 #include "concurrency/wait_group.hpp"
 
-#include <limits>
 #include <stdexcept>
 
 namespace sluice::concurrency {
 
-void WaitGroup::add(long count) {
-  const std::lock_guard lock(gathering_.mutex);
-  if (count > std::numeric_limits<long>::max() - count_) throw std::logic_error("WaitGroup: the count overflows");
-  if (count_ + count < 0) throw std::logic_error("WaitGroup: negative count");
-  count_ += count;
-  if (count_ == 0) gathering_.wake_all();
+std::int64_t WaitGroup::sum(std::int64_t state, std::int64_t count) {
+  const std::int64_t before = state & ~kWaited;
+  if (count > kWaited - 1 - before) throw std::logic_error("WaitGroup: the count overflows");
+  if (before + count < 0) throw std::logic_error("WaitGroup: negative count");
+  return state + count;
 }
 
-Task<Result<>> WaitGroup::wait(Context ctx) {
+void WaitGroup::add(long count) {
+  std::int64_t state = count_.load(std::memory_order_relaxed);
+  do {
+    if ((state & kWaited) != 0) return add_locked(count);
+  } while (
+      !count_.compare_exchange_weak(state, sum(state, count), std::memory_order_acq_rel, std::memory_order_relaxed));
+}
+
+void WaitGroup::add_locked(std::int64_t count) {
+  const std::lock_guard lock(gathering_.mutex);
+  std::int64_t state = count_.load();
+  while (!count_.compare_exchange_weak(state, sum(state, count))) {
+  }
+  if (((state + count) & ~kWaited) == 0) gathering_.wake_all();
+}
+
+Task<Result<>> WaitGroup::wait_for_zero(Context ctx) {
   detail::Parked parked;
   detail::Waiter waiter(parked, 0);
   {
     const std::lock_guard lock(gathering_.mutex);
-    if (count_ == 0) co_return Result<>();
+    const std::int64_t state = count_.fetch_or(kWaited);
+    if ((state & ~kWaited) == 0) {
+      count_.fetch_and(~kWaited);
+      co_return Result<>();
+    }
     if (ctx.is_done()) co_return ctx.err();
     gathering_.waiters.push_back(waiter);
   }

@@ -20,6 +20,10 @@ class ThinMutex {
       state_.wait(kContended, std::memory_order_relaxed);
     }
   }
+  bool try_lock() noexcept {
+    int found = kFree;
+    return state_.compare_exchange_strong(found, kLocked, std::memory_order_acquire, std::memory_order_relaxed);
+  }
   void unlock() noexcept {
     if (state_.exchange(kFree, std::memory_order_release) == kContended) state_.notify_one();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "concurrency/loop.hpp"
+#include "concurrency/operation.hpp"
 #include "concurrency/task.hpp"
 
 #include <cstddef>
@@ -40,6 +41,10 @@ class LoopThreads {
     std::future<T> future = promise->get_future();
     boost::asio::co_spawn(loop(i).executor(), std::move(task), Keep<T>{std::move(promise)});
     return future;
+  }
+  template <concurrency::IsOperation Op>
+  auto spawn(std::size_t i, Op operation) {
+    return spawn(i, concurrency::Task<typename Op::value_type>(std::move(operation)));
   }
 
  private:
