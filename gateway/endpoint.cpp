@@ -1,8 +1,22 @@
 #include "gateway/endpoint.hpp"
 
 #include "gateway/fan_out.hpp"
+#include "gateway/request_identity.hpp"
+
+#include <algorithm>
 
 namespace sluice::gateway {
+
+concurrency::Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& request,
+                                  const DeadlineHeader& header, const Counter& malformed) {
+  const concurrency::Duration configured = endpoint.config.deadline;
+  if (!header.accept) return configured;
+  const auto wish = request.headers().find(*header.accept);
+  if (!wish) return configured;
+  const auto ms = milliseconds_from(*wish);
+  if (!ms) malformed.add();
+  return ms ? std::min<concurrency::Duration>(configured, *ms) : configured;
+}
 
 concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming) {
   std::vector<Call> calls;

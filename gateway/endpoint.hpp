@@ -9,6 +9,10 @@
 
 namespace sluice::gateway {
 
+/// The endpoint's deadline, or the client's shorter wish in `header`; counts the wishes that say nothing.
+[[nodiscard]] concurrency::Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& request,
+                                                const DeadlineHeader& header, const Counter& malformed);
+
 /// Makes the reply by the deadline of `ctx`, whatever backends do. `incoming` must live until the reply is written.
 concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming);
 

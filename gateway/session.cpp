@@ -35,18 +35,6 @@ RequestLimits limits_of(const LimitsConfig& config) {
   return RequestLimits(config.max_header, config.max_target);
 }
 
-/// The endpoint's deadline, or the client's shorter wish; counts the wishes that say nothing.
-Duration deadline_of(const EndpointPlan& endpoint, const RequestParser& parser, const DeadlineHeader& header,
-                     const Counter& malformed) {
-  const Duration configured = endpoint.config.deadline;
-  if (!header.accept) return configured;
-  const auto wish = parser.headers().find(*header.accept);
-  if (!wish) return configured;
-  const auto ms = milliseconds_from(*wish);
-  if (!ms) malformed.add();
-  return ms ? std::min<Duration>(configured, *ms) : configured;
-}
-
 }  // namespace
 
 Session::Session(backends::Socket socket, Worker& worker)
