@@ -22,8 +22,8 @@ constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a response did not fit 
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
 Failure failure_of(const Context& ctx, const std::string& host) {
-  return ctx.err() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, host + ": deadline exceeded")
-                                                            : Failure(Reason::cancelled, host + ": cancelled");
+  return ctx.cause() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, host + ": deadline exceeded")
+                                                              : Failure(Reason::cancelled, host + ": cancelled");
 }
 
 bool is_gzip(const Headers& headers) {

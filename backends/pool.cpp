@@ -24,8 +24,8 @@ std::string to_text(const boost::asio::ip::tcp::endpoint& server) {
 }
 
 Failure failure_of(const Context& ctx, const char* waited_for) {
-  return ctx.err() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, waited_for)
-                                                            : Failure(Reason::cancelled, waited_for);
+  return ctx.cause() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, waited_for)
+                                                              : Failure(Reason::cancelled, waited_for);
 }
 
 /// Leaves the list when the wait is over, however it ends.

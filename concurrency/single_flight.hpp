@@ -19,7 +19,8 @@ namespace sluice::concurrency {
 
 /// As golang.org/x/sync/singleflight, with contexts: each waiter keeps its own, and the work has one that carries the
 /// values of the caller that started it but not its end. The work goes on while anybody waits for it; when the last
-/// waiter gives up, its context is cancelled and the key is free. T is copied to each waiter. *any thread*
+/// waiter gives up, its context is cancelled, with the end of that waiter's context as the cause, and the key is free.
+/// T is copied to each waiter. *any thread*
 template <class Key, class T, class Hash = std::hash<Key>>
 class SingleFlight {
  public:
@@ -41,12 +42,25 @@ class SingleFlight {
     const std::lock_guard lock(flights_->mutex);
     flights_->by_key.erase(key);
   }
+  /// The same if what is under way started before `limit`.
+  void forget_if_older(const Key& key, TimePoint limit) {
+    const std::lock_guard lock(flights_->mutex);
+    const auto found = flights_->by_key.find(key);
+    if (found != flights_->by_key.end() && found->second->started < limit) flights_->by_key.erase(found);
+  }
+
+  /// Whether a run() for `key` would join another one, as far as no other thread interferes.
+  [[nodiscard]] bool is_under_way(const Key& key) const {
+    const std::lock_guard lock(flights_->mutex);
+    return flights_->by_key.contains(key);
+  }
 
  private:
   struct Flight : detail::Gathering {
-    Flight(Key k, Cancel c) : key(std::move(k)), cancel(std::move(c)) {}
+    Flight(Key k, Cancel c, TimePoint now) : key(std::move(k)), cancel(std::move(c)), started(now) {}
     const Key key;
     Cancel cancel;
+    const TimePoint started;
     std::size_t waiting = 0;
     bool shared = false;
     bool done = false;
@@ -67,8 +81,8 @@ class SingleFlight {
   /// One who waits for a flight; the last to give up cancels it.
   class Passenger {
    public:
-    Passenger(std::shared_ptr<Flights> flights, std::shared_ptr<Flight> flight)
-        : flights_(std::move(flights)), flight_(std::move(flight)) {}
+    Passenger(Context ctx, std::shared_ptr<Flights> flights, std::shared_ptr<Flight> flight)
+        : ctx_(std::move(ctx)), flights_(std::move(flights)), flight_(std::move(flight)) {}
     ~Passenger() {
       bool abandoned = false;
       {
@@ -77,12 +91,13 @@ class SingleFlight {
         abandoned = --flight_->waiting == 0 && !flight_->done;
         if (abandoned) flights_->erase_locked(*flight_);
       }
-      if (abandoned) flight_->cancel();
+      if (abandoned) flight_->cancel(ctx_.err());
     }
     Passenger(const Passenger&) = delete;
     Passenger& operator=(const Passenger&) = delete;
 
    private:
+    const Context ctx_;
     std::shared_ptr<Flights> flights_;
     std::shared_ptr<Flight> flight_;
   };
@@ -142,14 +157,14 @@ auto SingleFlight<Key, T, Hash>::run(Context ctx, Key key, F f, Args... args) ->
     if (starts) {
       Cancellable made = with_cancel(without_cancel(ctx));
       work_ctx = made.ctx;
-      place = std::make_shared<Flight>(key, std::move(made.cancel));
+      place = std::make_shared<Flight>(key, std::move(made.cancel), Loop::current().now());
     }
     flight = place;
     const std::lock_guard flight_lock(flight->mutex);
     ++flight->waiting;
     flight->shared = flight->shared || !starts;
   }
-  const Passenger passenger(flights, flight);
+  const Passenger passenger(ctx, flights, flight);
   if (starts) {
     Loop& loop = Loop::current();
     const Loop::Nested nested(loop);

@@ -5,7 +5,6 @@
 #include "gateway/call_request.hpp"
 #include "gateway/header_lines.hpp"
 #include "gateway/json_check.hpp"
-#include "gateway/origin.hpp"
 #include "gateway/redirect.hpp"
 
 #include <algorithm>
@@ -29,31 +28,7 @@ Windows windows_of(const CacheConfig& cache) {
   return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
 }
 
-bool fits(const CallPlan& plan, const backends::Body& body) {
-  return plan.shape.is_identity() || plan.shape.fits(json_of(body));
-}
-
 }  // namespace
-
-/// What asking a backend needs, without the request that began it.
-struct Call::Fetched {
-  Fetched(std::shared_ptr<const Deployment> d, const CallPlan& p, std::shared_ptr<const backends::Request> r,
-          std::string k)
-      : deployment(std::move(d)), plan(&p), request(std::move(r)), key(std::move(k)) {}
-
-  std::shared_ptr<const Deployment> deployment;  // keeps `plan` alive
-  const CallPlan* plan;
-  std::shared_ptr<const backends::Request> request;
-  std::string key;
-};
-
-/// What came of asking.
-struct Call::Answer {
-  Answer(CallResult r) : result(std::move(r)) {}  // NOLINT(google-explicit-constructor): as Failure converts to it
-
-  CallResult result;
-  std::optional<Duration> fresh_for;  // what both the configuration and the origin allow; none: not a cached call
-};
 
 std::optional<RootCause> Fragment::root_cause() const {
   if (!reason) return RootCause(Reason::invalid, 0);  // there is data, but not what another call needs of it
@@ -92,7 +67,8 @@ bool Call::prepare(const std::vector<Call>& calls) {
   if (!key_.empty()) {
     stored_ = incoming_.deployment->shared.store.find(key_, start_);
     // Calls of several endpoints share what is stored: this one may have no use for it.
-    if (stored_ && !fits(plan_, *stored_->body)) stored_.reset();
+    const bool is_of_use = !stored_ || (plan_.config.accept[stored_->status] && fits(plan_, *stored_->body));
+    if (!is_of_use) stored_.reset();
     if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
   }
   return true;
@@ -118,17 +94,19 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
     cancel = std::move(bounded.cancel);
   }
   // Of `first` another call may still be fresh: there stale data is for the end.
-  if (plan_.is_json && may_replace_errors() && plan_.config.cache->stale_after)
+  if (plan_.is_json && stored_ && plan_.config.cache->stale_after &&
+      may_replace_errors(start_ + *plan_.config.cache->stale_after)) {
     co_return co_await fetch_or_be_slow(ctx);
+  }
   if (key_.empty()) {  // nothing is stored of it
     auto asking = plan_.config.follow_redirects == 0
                       ? incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_)
                       : call_following(std::move(ctx), incoming_.deployment, plan_, request_);
-    const Answer answer = co_await std::move(asking);
+    const CallAnswer answer = co_await std::move(asking);
     co_return take(answer);
   }
-  const Answer answer = co_await ask(std::move(ctx), Fetched(incoming_.deployment, plan_, request_, key_));
-  co_return take(answer);
+  const CallAnswerPtr answer = co_await ask(std::move(ctx), question());
+  co_return take(*answer);
 }
 
 bool Call::use_stored_without_asking() {
@@ -145,28 +123,26 @@ bool Call::use_stored_without_asking() {
   if (is_fresh) {
     fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
   } else {
-    boost::asio::co_spawn(Loop::current().executor(), refresh(Fetched(incoming_.deployment, plan_, request_, key_)),
-                          boost::asio::detached);
+    refresh(question());
   }
   return true;
 }
 
 Task<bool> Call::fetch_or_be_slow(Context ctx) {
-  Channel<Answer> answer(1);
+  Channel<CallAnswerPtr> answer(1);
   auto [call_ctx, cancel_call] = concurrency::with_timeout(incoming_.deployment->background, plan_.longest);
   const auto cancel = std::make_shared<const concurrency::Cancel>(std::move(cancel_call));
-  boost::asio::co_spawn(Loop::current().executor(),
-                        ask_for(call_ctx, Fetched(incoming_.deployment, plan_, request_, key_), answer, cancel),
+  boost::asio::co_spawn(Loop::current().executor(), ask_for(call_ctx, question(), answer, cancel),
                         boost::asio::detached);
-  std::optional<Answer> result;
+  std::optional<CallAnswerPtr> result;
   const auto fired =
       co_await concurrency::select(concurrency::when_received(answer, result), concurrency::when_done(ctx),
                                    concurrency::after(*plan_.config.cache->stale_after));
-  if (fired == 0) co_return take(*result);
+  if (fired == 0) co_return take(**result);
   if (fired == 1) {
     const bool timed_out = ctx.err() == concurrency::Error::deadline_exceeded;
     if (!timed_out) (*cancel)();
-    const Answer none(Failure(timed_out ? Reason::timeout : Reason::cancelled, "while waiting for the backend"));
+    const CallAnswer none(Failure(timed_out ? Reason::timeout : Reason::cancelled, "while waiting for the backend"));
     co_return take(none);
   }
   fragment_.reason = Reason::slow;
@@ -174,58 +150,18 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
   co_return true;
 }
 
-Task<Call::Answer> Call::ask(Context ctx, Fetched what) {
-  auto asking = what.plan->config.follow_redirects == 0
-                    ? what.deployment->backend(what.plan->config.backend).call(ctx, what.request)
-                    : call_following(ctx, what.deployment, *what.plan, what.request);
-  Answer answer = co_await std::move(asking);
-  const CallResult& result = answer.result;
-  Shared& shared = what.deployment->shared;
-  if (result.has_error()) {
-    const unsigned status = result.error().status;
-    if (status == 404 || status == 410) shared.store.erase(what.key);
-    co_return answer;
-  }
-  if (!fits(*what.plan, *result->body)) co_return answer;  // the call fails: what is stored stays
-  const Runtime& runtime = *what.deployment->runtime;
-  const Origin origin = what.plan->config.cache->ignore_origin ? Origin() : origin_of(result->headers);
-  if (!origin.refusal.empty()) {
-    shared.cache_metrics.refused(runtime.config.backends[what.plan->config.backend].name, origin.refusal).add();
-    answer.fresh_for = Duration(0);
-    co_return answer;
-  }
-  answer.fresh_for = std::max(Duration(0), std::min(what.plan->config.cache->ttl, origin.allowed.ttl) - origin.age);
-  StaleEntry entry;
-  entry.status = result->status;
-  entry.media_type = std::string(result->headers.find("Content-Type").value_or(""));
-  append_lines(result->headers, runtime.kept_headers[what.plan->config.backend], entry.headers);
-  entry.body = result->body;
-  entry.stored_at = Loop::current().now();
-  entry.age_when_stored = origin.age;
-  entry.allowed = origin.allowed;
-  // "again": room was made for a part of it, and the next response goes on; no request waits for that.
-  if (shared.store.put(what.key, entry, entry.stored_at) == StaleStore::Put::too_large) {
-    shared.cache_metrics.refused(runtime.config.backends[what.plan->config.backend].name, "too_large").add();
-  }
-  co_return answer;
-}
-
-Task<> Call::ask_for(Context ctx, Fetched what, Channel<Answer> answer,
+Task<> Call::ask_for(Context ctx, Question what, Channel<CallAnswerPtr> answer,
                      std::shared_ptr<const concurrency::Cancel> cancel) {
-  Answer result = co_await ask(std::move(ctx), std::move(what));
+  CallAnswerPtr result = co_await ask(std::move(ctx), std::move(what));
   (void)answer.try_send(std::move(result));
   cancel.reset();  // kept until now, as its end cancels
 }
 
-/// One at a time for each entry.
-Task<> Call::refresh(Fetched what) {
-  const Deployment::Refresh hold(what.deployment, what.key);
-  if (!hold.is_first()) co_return;
-  const auto bounded = concurrency::with_timeout(what.deployment->background, what.plan->longest);
-  (void)co_await ask(bounded.ctx, std::move(what));
+Question Call::question() const {
+  return Question(incoming_.deployment, plan_, request_, key_, stored_);
 }
 
-bool Call::take(const Answer& answer) {
+bool Call::take(const CallAnswer& answer) {
   const CallResult& result = answer.result;
   fragment_.took = Loop::current().now() - start_;
   if (result.has_value()) {
@@ -239,7 +175,7 @@ bool Call::take(const Answer& answer) {
     fragment_.media_type = std::string(result->headers.find("Content-Type").value_or(""));
     if (!plan_.taken_headers.empty()) append_lines(result->headers, plan_.taken_headers, fragment_.headers);
     fragment_.owner = result->body;
-    fragment_.fresh_for = answer.fresh_for;
+    if (plan_.config.cache) fragment_.fresh_for = answer.fresh_for(plan_.config.cache->ttl);
     return true;
   }
   fragment_.outcome = Outcome::missing;
@@ -248,10 +184,12 @@ bool Call::take(const Answer& answer) {
   return false;
 }
 
-/// Whether what is stored may stand in for an answer now: it was usable when the call began, and counts as that.
-bool Call::may_replace_errors() const {
-  return stored_ && standing_ != Freshness::expired &&
-         (standing_ != Freshness::while_revalidate || plan_.config.cache->stale_if_error > Duration(0));
+/// Whether what is stored may stand in for an answer at the time `when`.
+bool Call::may_replace_errors(concurrency::TimePoint when) const {
+  if (!stored_) return false;
+  const Freshness standing = stored_->freshness(windows_of(*plan_.config.cache), when);
+  return standing != Freshness::expired &&
+         (standing != Freshness::while_revalidate || plan_.config.cache->stale_if_error > Duration(0));
 }
 
 void Call::use_stored(Outcome outcome) {
@@ -259,6 +197,7 @@ void Call::use_stored(Outcome outcome) {
   fragment_.took = Loop::current().now() - start_;
   fragment_.status = stored_->status;
   fragment_.age = stored_->age(Loop::current().now());
+  if (outcome == Outcome::stale) fragment_.usable_until = stored_->usable_until(windows_of(*plan_.config.cache));
   use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
   fragment_.media_type = stored_->media_type;
   for_each_line(stored_->headers, [&](std::string_view name, std::string_view value) {
@@ -288,7 +227,7 @@ void Call::degrade() {
   if (fragment_.took == Duration(0) && start_ != concurrency::TimePoint()) {
     fragment_.took = Loop::current().now() - start_;
   }
-  if (may_replace_errors() && plan_.serves_stale_on(reason, fragment_.status)) {
+  if (may_replace_errors(Loop::current().now()) && plan_.serves_stale_on(reason, fragment_.status)) {
     const unsigned failed_with = fragment_.status;
     use_stored(Outcome::stale);
     fragment_.status = reason == Reason::status ? failed_with : 0;
@@ -317,6 +256,7 @@ void Call::skip() {
 }
 
 void Call::count() const {
+  if (fragment_.usable_until) plan_.metrics->served_stale(Loop::current().now(), *fragment_.usable_until);
   plan_.metrics->observe(fragment_.outcome, fragment_.reason, fragment_.took, fragment_.age.value_or(Duration(0)));
 }
 

@@ -4,6 +4,7 @@
 #include "backends/request.hpp"
 #include "concurrency/channel.hpp"
 #include "concurrency/context.hpp"
+#include "gateway/ask.hpp"
 #include "gateway/incoming.hpp"
 #include "gateway/outcome.hpp"
 
@@ -41,8 +42,9 @@ struct Fragment {
   std::optional<backends::Reason> reason;  // of stale, fallback and missing
   unsigned status = 0;                     // what the backend answered (or had, when it was stored); 0: nothing
   concurrency::Duration took{0};
-  std::optional<concurrency::Duration> age;        // of stored data, since its origin made it
-  std::optional<concurrency::Duration> fresh_for;  // what is left of its ttl, if it has one
+  std::optional<concurrency::Duration> age;            // of stored data, since its origin made it
+  std::optional<concurrency::TimePoint> usable_until;  // of stale data
+  std::optional<concurrency::Duration> fresh_for;      // what is left of its ttl, if it has one
   std::string_view bytes;  // the body: for a merge its JSON value; lives as long as the fragment and the runtime
   std::unique_ptr<const Shaped> shaped;  // what a merge takes of `bytes`; null: all of it
   std::string media_type;                // of `first`
@@ -97,9 +99,6 @@ class Call {
   [[nodiscard]] const Fragment& fragment() const { return fragment_; }
 
  private:
-  struct Fetched;
-  struct Answer;
-
   [[nodiscard]] bool prepare(const std::vector<Call>& calls);
   [[nodiscard]] bool lacks(std::optional<RootCause> root);
   [[nodiscard]] bool is_late(const concurrency::Context& ctx);
@@ -107,15 +106,15 @@ class Call {
   [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
   bool join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut);
   [[nodiscard]] bool use_stored_without_asking();
-  [[nodiscard]] bool may_replace_errors() const;
-  bool take(const Answer& answer);
+  [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
+  [[nodiscard]] Question question() const;
+  bool take(const CallAnswer& answer);
   void use_stored(Outcome outcome);
   bool use(std::string_view bytes, const JsonShape& shape);
   [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
-  static concurrency::Task<Answer> ask(concurrency::Context ctx, Fetched what);
-  static concurrency::Task<> ask_for(concurrency::Context ctx, Fetched what, concurrency::Channel<Answer> answer,
+  static concurrency::Task<> ask_for(concurrency::Context ctx, Question what,
+                                     concurrency::Channel<CallAnswerPtr> answer,
                                      std::shared_ptr<const concurrency::Cancel> cancel);
-  static concurrency::Task<> refresh(Fetched what);
 
   const CallPlan& plan_;
   const Incoming& incoming_;

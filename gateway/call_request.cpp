@@ -105,12 +105,14 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   forward_headers(config.forward.headers, plan.is_proxy, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
   std::string value;
-  std::string asked_for;  // in headers, by the client's path or query or by other calls' data: part of the key
+  std::string
+      asked_for;  // in headers, by the configuration, the client's path or query, or other calls' data: in the key
   for (const auto& [name, source] : plan.headers) {
     value.clear();
     if (!source.expand(values, value, &culprit)) return std::nullopt;
     request->headers.set(name, value);
-    if (source.reads_target()) asked_for.append(1, '\n').append(name).append(1, ':').append(value);
+    if (source.reads_target() || source.headers().empty())
+      asked_for.append(1, '\n').append(name).append(1, ':').append(value);
   }
   for (const HeaderTemplate& constant : backend.headers) request->headers.set(constant.name, constant.value);
   const bool may_have_body = config.forward.body && request->method != "GET" && request->method != "HEAD";

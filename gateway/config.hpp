@@ -75,6 +75,7 @@ struct CacheConfig {
   StatusSet stale_on_statuses = statuses({500, 502, 503, 504});
   std::vector<std::string> vary;         // lower case
   std::vector<std::string> vary_except;  // lower case
+  bool coalesce = true;
   bool ignore_origin = false;
 };
 

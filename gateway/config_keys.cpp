@@ -78,6 +78,8 @@ const Section& cache_section() {
               "Client headers that the call sends although they are not part of the key. Only for headers that cannot "
               "change "
               "the answer: whoever asks gets what the first asker was sent. `\"*\"` names all."),
+          key("coalesce", &C::coalesce, boolean(),
+              "Whether calls that ask the same at the same time share one attempt, on each worker."),
           key("ignore_origin", &C::ignore_origin, boolean(),
               "Whether the backend's `Cache-Control`, `Expires` and `Vary` are ignored."),
       }};

@@ -3,6 +3,7 @@
 
 #include "backends/backend.hpp"
 #include "concurrency/context.hpp"
+#include "concurrency/single_flight.hpp"
 #include "gateway/access_log.hpp"
 #include "gateway/runtime.hpp"
 #include "gateway/stale_store.hpp"
@@ -10,9 +11,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
-#include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace sluice::gateway {
@@ -28,6 +27,9 @@ struct Shared {
   StaleStore& store;
   AccessLogWriter& access_log;
 };
+
+struct CallAnswer;
+using CallFlights = concurrency::SingleFlight<std::string, std::shared_ptr<const CallAnswer>>;
 
 /// What a worker answers requests with; each request pins the one that it began with. *one worker*
 class Deployment {
@@ -46,29 +48,14 @@ class Deployment {
 
   [[nodiscard]] backends::Backend& backend(std::size_t index) const;
 
-  /// The claim to refresh a stored entry, while it lives: others wait for what comes of it.
-  class Refresh {
-   public:
-    Refresh(std::shared_ptr<const Deployment> deployment, const std::string& key)
-        : deployment_(std::move(deployment)), claim_(deployment_->refreshing_.insert(key)) {}
-    ~Refresh() {
-      if (is_first()) deployment_->refreshing_.erase(claim_.first);
-    }
-    Refresh(const Refresh&) = delete;
-    Refresh& operator=(const Refresh&) = delete;
-
-    [[nodiscard]] bool is_first() const { return claim_.second; }
-
-   private:
-    const std::shared_ptr<const Deployment> deployment_;
-    const std::pair<std::set<std::string>::iterator, bool> claim_;
-  };
+  /// What is being asked of backends on this worker (ask.hpp).
+  [[nodiscard]] CallFlights& flights() const { return flights_; }
 
  private:
   struct Attached;  // a backend and what observes it
 
   std::vector<std::shared_ptr<Attached>> backends_;
-  mutable std::set<std::string> refreshing_;  // keys of the store
+  mutable CallFlights flights_;
 };
 
 }  // namespace sluice::gateway

@@ -100,6 +100,8 @@ bool Call::join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut) {
     }
     if (worst == nullptr || fragment.outcome > worst->outcome) worst = &fragment;
     if (fragment.age) whole.age = std::max(*fragment.age, whole.age.value_or(Duration(0)));
+    const auto& until = fragment.usable_until;
+    if (until) whole.usable_until = std::min(*until, whole.usable_until.value_or(*until));
     if (whole.fresh_for) whole.fresh_for = std::min(*whole.fresh_for, fragment.fresh_for.value_or(Duration(0)));
   }
   const bool has_data = worst != nullptr || parts->empty();

@@ -76,6 +76,9 @@ constexpr MetricFamily kStaleAge = {"sluice_stale_age_seconds",
                                     kEndpointCall,
                                     kAgeBuckets,
                                     kMillisecondsPerSecond};
+constexpr MetricFamily kRunway = {"sluice_stale_runway_seconds",
+                                  "Time until the first of the stale data served in the last minute ends.",
+                                  MetricType::gauge, kEndpointCall};
 constexpr MetricFamily kAttempts = {"sluice_backend_attempts_total",
                                     "Attempts on servers, by status or by the reason of their failure.",
                                     MetricType::counter, kAttemptLabels};
@@ -87,6 +90,9 @@ constexpr MetricFamily kAttemptDuration = {"sluice_backend_attempt_duration_seco
                                            kMicrosecondsPerSecond};
 constexpr MetricFamily kConnections = {"sluice_backend_connections", "Open connections to servers.", MetricType::gauge,
                                        kConnectionLabels};
+constexpr MetricFamily kCoalesced = {"sluice_coalesced_total",
+                                     "Calls that got the answer to an attempt that another call had begun.",
+                                     MetricType::counter, kBackend};
 constexpr MetricFamily kCacheLookups = {"sluice_cache_lookups_total", "Lookups of stored data.", MetricType::counter,
                                         kResult};
 constexpr MetricFamily kCacheRefused = {"sluice_cache_refused_total", "Responses that could not be stored, and why.",
@@ -189,6 +195,22 @@ CallMetrics::CallMetrics(Metrics& metrics, std::string endpoint, std::string cal
              }),
       duration_(metrics.histogram(kCallDuration, {endpoint_, call_})) {}
 
+// A call that a reload removed has no stale data in use.
+CallMetrics::~CallMetrics() {
+  if (runway_left_) runway_left_->set(Gauge::kInfinite);
+}
+
+void CallMetrics::export_runway() {
+  runway_left_ = metrics_.gauge(kRunway, {endpoint_, call_});
+  runway_left_->set(Gauge::kInfinite);
+}
+
+void CallMetrics::update_runway(concurrency::TimePoint now) const {
+  if (!runway_left_) return;
+  const auto left = runway_.left(now);
+  runway_left_->set(left ? left->count() : Gauge::kInfinite);
+}
+
 void CallMetrics::observe(Outcome outcome, std::optional<Reason> reason, nanoseconds duration, nanoseconds age) {
   const std::size_t reason_number = reason ? 1 + static_cast<std::size_t>(*reason) : 0;
   calls_.add(static_cast<std::size_t>(outcome) * (1 + kReasonCount) + reason_number);
@@ -202,6 +224,7 @@ void CallMetrics::observe(Outcome outcome, std::optional<Reason> reason, nanosec
 BackendMetrics::BackendMetrics(Metrics& metrics, std::string backend)
     : idle_connections(metrics.gauge(kConnections, {backend, "idle"})),
       busy_connections(metrics.gauge(kConnections, {backend, "busy"})),
+      coalesced(metrics.counter(kCoalesced, {backend})),
       attempts_(metrics, kAttempts, kCodeCount + kReasonCount,
                 [backend](std::size_t number) {
                   return std::vector<std::string>{

@@ -4,6 +4,7 @@
 #include "backends/failure.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/outcome.hpp"
+#include "gateway/runway.hpp"
 
 #include <chrono>
 #include <mutex>
@@ -37,11 +38,21 @@ class EndpointMetrics {
 class CallMetrics {
  public:
   CallMetrics(Metrics& metrics, std::string endpoint, std::string call);
+  ~CallMetrics();
+  CallMetrics(const CallMetrics&) = delete;
+  CallMetrics& operator=(const CallMetrics&) = delete;
 
   /// A call has its outcome. The duration of a skipped call says nothing about the backend and is not observed.
   /// `age`: of stale data; not looked at for other outcomes.
   void observe(Outcome outcome, std::optional<backends::Reason> reason, std::chrono::nanoseconds duration,
                std::chrono::nanoseconds age = {});
+
+  /// The call may serve stale data, so its runway is exported. Once, before any other thread has this.
+  void export_runway();
+  /// Stale data was served at `now` that may be served until `until`.
+  void served_stale(concurrency::TimePoint now, concurrency::TimePoint until) { runway_.served(now, until); }
+  /// Brings the exported runway up to date: `+Inf` while no stale data is in use.
+  void update_runway(concurrency::TimePoint now) const;
 
  private:
   Metrics& metrics_;
@@ -49,6 +60,8 @@ class CallMetrics {
   const std::string call_;
   CounterTable calls_;
   Histogram duration_;
+  Runway runway_;
+  std::optional<Gauge> runway_left_;
   std::once_flag age_once_;
   std::optional<Histogram> age_;  // made by the first stale outcome
 };
@@ -64,6 +77,7 @@ class BackendMetrics {
 
   const Gauge idle_connections;
   const Gauge busy_connections;
+  const Counter coalesced;  // calls that got the answer to an attempt of another call
 
  private:
   CounterTable attempts_;

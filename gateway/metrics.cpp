@@ -110,6 +110,14 @@ Metrics::CellIndex Metrics::allocate(std::size_t count) {
   return cell;
 }
 
+namespace {
+
+double gauge_value(std::int64_t value) {
+  return value == Gauge::kInfinite ? std::numeric_limits<double>::infinity() : static_cast<double>(value);
+}
+
+}  // namespace
+
 std::string Metrics::text() const {
   // Series and blocks never move and go, so the lock is held only while pointers to them are copied.
   std::vector<std::pair<const MetricFamily*, std::vector<const Series*>>> families;
@@ -145,7 +153,7 @@ std::string Metrics::text() const {
           metric.counter.value = static_cast<double>(sum(series->cell));
           break;
         case MetricType::gauge:
-          metric.gauge.value = static_cast<double>(static_cast<std::int64_t>(sum(series->cell)));
+          metric.gauge.value = gauge_value(static_cast<std::int64_t>(sum(series->cell)));
           break;
         case MetricType::histogram: {
           const auto bounds = description->buckets;

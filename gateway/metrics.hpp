@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <span>
@@ -161,6 +162,8 @@ class CounterTable {
 class Gauge {
  public:
   class Hold;
+
+  static constexpr std::int64_t kInfinite = std::numeric_limits<std::int64_t>::max();  // exported as +Inf
 
   void add(std::int64_t delta) const noexcept { metrics_->add(cell_, static_cast<std::uint64_t>(delta)); }
   void set(std::int64_t value) const noexcept {

@@ -4,15 +4,18 @@
 #include "backends/headers.hpp"
 #include "gateway/stale_store.hpp"
 
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::gateway {
 
 struct Origin {
   Origin() = default;
 
-  std::string_view refusal;  ///< why it must not be stored, a word of a closed vocabulary; empty: it may
-  Duration age{0};           ///< how old it was on arrival
+  bool allows_authorized = false;  ///< what was asked for with a client's credentials may be stored (§3.5)
+  std::string_view refusal;        ///< why it must not be stored, a word of a closed vocabulary; empty: it may
+  Duration age{0};                 ///< how old it was on arrival
   Windows allowed{Duration::max(), Duration::max(), Duration::max()};  ///< the most that the origin allows
 };
 
@@ -21,5 +24,13 @@ struct Origin {
 /// Where the origin says nothing of a window, nothing bounds it. `s-maxage`, `must-revalidate` and `proxy-revalidate`
 /// forbid serving stale. A malformed lifetime counts as zero, a malformed Age as none.
 [[nodiscard]] Origin origin_of(const backends::Headers& headers);
+
+/// What is kept of an answer's headers beside its body (header_lines.hpp): those in `names`, which are in lower case,
+/// and if it has a validator that, and what a 304 may leave out.
+[[nodiscard]] std::string kept_fields(const backends::Headers& headers, const std::vector<std::string>& names);
+/// The fields of such lines.
+[[nodiscard]] backends::Headers fields_from(std::string_view lines);
+/// The kept fields of an answer that a 304 has found unchanged, those of the 304 in their place (§4.3.4).
+[[nodiscard]] backends::Headers update_fields(const backends::Headers& kept, const backends::Headers& not_modified);
 
 }  // namespace sluice::gateway

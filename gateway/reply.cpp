@@ -152,7 +152,8 @@ void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& sc
     has_lifetime = has_lifetime && fragment.fresh_for && *fragment.fresh_for > Duration(0);
     if (fragment.fresh_for) left = std::min(left, *fragment.fresh_for);
   }
-  if (any_stored) writer.add("Age", static_cast<std::uint64_t>(whole_seconds(oldest)));
+  const bool is_usable = reply.result != ResultKind::failed && reply.result != ResultKind::rejected;
+  if (any_stored && is_usable) writer.add("Age", static_cast<std::uint64_t>(whole_seconds(oldest)));
   const bool is_personal = (reply.endpoint != nullptr && !reply.endpoint->influential_headers.empty()) ||
                            std::any_of(reply.calls.begin(), reply.calls.end(), passes_a_cookie_on);
   if (!has_lifetime) {

@@ -5,6 +5,7 @@
 #include "gateway/percent.hpp"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <stdexcept>
 
@@ -58,6 +59,17 @@ Pattern parse_pattern(const std::string& path) {
   return std::move(*pattern);
 }
 
+/// All that shapes an attempt apart from the key of the store, as text.
+std::string attempt_settings(const CallPlan& plan) {
+  std::string text = plan.config.accept.to_string() + std::to_string(plan.longest.count());
+  text += plan.config.cache && plan.config.cache->ignore_origin ? " ignore_origin" : "";
+  for (const HeaderTemplate& header : plan.config.headers) text.append("\n").append(header.name + ":" + header.value);
+  text += " " + std::to_string(plan.config.follow_redirects);
+  text += plan.config.forward.headers.all ? "\n*" : "";
+  for (const std::string& name : plan.config.forward.headers.list) text.append("\n").append(name);
+  return text;
+}
+
 }  // namespace
 
 CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, ReferenceNames names, Metrics& registry)
@@ -69,6 +81,8 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
       is_proxy(endpoint.strategy == Strategy::proxy),
       longest(call.timeout.value_or(endpoint.deadline)),
       member("\"" + call.name + "\":"),  // names are plain ASCII: nothing to escape
+      endpoint_name(endpoint.name),
+      has_warned(std::make_unique<std::atomic_flag>()),
       metrics(std::make_unique<CallMetrics>(registry, endpoint.name, call.name)) {
   names.has_item = call.for_each.has_value();
   for (const HeaderTemplate& header : call.headers) {
@@ -84,6 +98,7 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
     fallback_shape = JsonShape(bare);
   }
   if (!call.cache) return;
+  if (call.cache->stale_if_error > std::chrono::nanoseconds(0)) metrics->export_runway();
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
     const auto word = to_string(static_cast<backends::Reason>(i));
     const auto& words = call.cache->stale_on_reasons;
@@ -167,7 +182,18 @@ Runtime::Runtime(Config c, Metrics& metrics, const Runtime* before) : config(std
     route.methods = endpoint.methods;
     routes.push_back(std::move(route));
   }
+  std::map<std::string, std::size_t> alike;
+  for (EndpointPlan& endpoint : endpoints) {
+    for (CallPlan& call : endpoint.calls)
+      call.alike = alike.try_emplace(attempt_settings(call), alike.size()).first->second;
+  }
   router.emplace(routes);
+}
+
+void Runtime::update_metrics(concurrency::TimePoint now) const {
+  for (const EndpointPlan& endpoint : endpoints) {
+    for (const CallPlan& call : endpoint.calls) call.metrics->update_runway(now);
+  }
 }
 
 }  // namespace sluice::gateway

@@ -11,6 +11,7 @@
 #include "gateway/router.hpp"
 #include "gateway/template.hpp"
 
+#include <atomic>
 #include <bitset>
 #include <chrono>
 #include <memory>
@@ -41,8 +42,11 @@ struct CallPlan {
   JsonShape fallback_shape;             // of the constant, of which only the members are looked up
   std::chrono::nanoseconds longest;     // that the call may take: its timeout, else its endpoint's deadline
   std::string member;                   // `"name":`, as it stands in the reply
+  std::string endpoint_name;
+  std::size_t alike = 0;  // the same number for calls that send the same, and take the same, for the same key
   std::bitset<backends::kReasonCount> stale_on;
-  std::vector<std::string> taken_headers;  // names of those that the reply takes from the response, in lower case
+  std::vector<std::string> taken_headers;        // names of those that the reply takes from the response, in lower case
+  std::unique_ptr<std::atomic_flag> has_warned;  // that an answer was not stored
   std::unique_ptr<CallMetrics> metrics;
 };
 
@@ -65,6 +69,9 @@ class Runtime {
  public:
   /// `before`: the runtime that this one replaces, whose servers are taken over where they are the same; may be null.
   Runtime(Config config, Metrics& metrics, const Runtime* before);
+
+  /// Brings metrics up to date that change with time.
+  void update_metrics(concurrency::TimePoint now) const;
 
   const Config config;
   std::vector<EndpointPlan> endpoints;

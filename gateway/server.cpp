@@ -277,6 +277,7 @@ void Server::update_cache_metrics() {
 
 std::string Server::metrics_text() {
   update_cache_metrics();
+  runtime_->update_metrics(concurrency::TimePoint::clock::now());
   return process_metrics_text() + metrics_.text();
 }
 

@@ -96,6 +96,11 @@ class StaleStore {
   /// Stores `entry` in place of any earlier one of `key`, evicting others as needed, about 250 at most (under 1 ms).
   Put put(std::string_view key, const StaleEntry& entry, TimePoint now);
 
+  /// Whether `entry` alone fits the bound.
+  [[nodiscard]] bool can_hold(std::string_view key, const StaleEntry& entry) const noexcept {
+    return cost(key, entry) <= max_bytes_;
+  }
+
   /// True if there was an entry of `key`.
   bool erase(std::string_view key);
 

@@ -131,6 +131,47 @@ TEST(SingleFlight, ForgottenItStartsAnew) {
   EXPECT_EQ(third.get().value(), -2);
 }
 
+TEST(SingleFlight, ForgottenWhenItIsTooOld) {
+  VirtualTime time;
+  Flights flights;
+  Calls calls;
+  auto first = time.spawn(ask(flights, {}, "a", calls, 10ms));
+  time.advance(5ms);
+  EXPECT_TRUE(flights.is_under_way("a"));
+  flights.forget_if_older("a", time.now() - 5ms);
+  EXPECT_TRUE(flights.is_under_way("a"));
+  flights.forget_if_older("a", time.now() - 4ms);
+  EXPECT_FALSE(flights.is_under_way("a"));
+  flights.forget_if_older("b", time.now());
+  auto second = time.spawn(ask(flights, {}, "a", calls, 10ms));
+  time.advance(10ms);
+  EXPECT_EQ(first.get().value(), 1);
+  EXPECT_EQ(second.get().value(), 2);
+}
+
+TEST(SingleFlight, LearnsWhyTheLastWaiterGaveUp) {
+  VirtualTime time;
+  Flights flights;
+  boost::system::error_code cause;
+  auto work = [](Context ctx, boost::system::error_code* told) -> Task<Result<int>> {
+    const auto slept = co_await sleep(ctx, 1h);
+    *told = ctx.cause();
+    co_return slept.error();
+  };
+  auto run = [](Flights& f, Context ctx, Task<Result<int>> (*w)(Context, boost::system::error_code*),
+                boost::system::error_code* told) -> Task<> { (void)co_await f.run(ctx, "a", w, told); };
+  auto [late, cancel_late] = with_timeout(Context(), 1ms);
+  auto first = time.spawn(run(flights, late, work, &cause));
+  time.advance(1ms);
+  EXPECT_EQ(cause, Error::deadline_exceeded);
+  auto [given_up, cancel] = with_cancel(Context());
+  auto second = time.spawn(run(flights, given_up, work, &cause));
+  time.settle();
+  cancel();
+  time.settle();
+  EXPECT_EQ(cause, Error::canceled);
+}
+
 struct Tenant {
   using value_type = std::string;
 };

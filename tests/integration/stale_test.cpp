@@ -182,5 +182,59 @@ TEST_F(Stale, GoesBeforeTheFallback) {
   EXPECT_EQ(get("/").body, R"({"x":"none"})");
 }
 
+TEST_F(Stale, IsNotServedOnceItsWindowHasEndedWhileTheCallWasMade) {
+  serve_calls(R"("cache": {"stale_if_error": "5s"})");
+  get("/");
+  time_.advance(4500ms);
+  a_.set_faults("hang=header");
+  EXPECT_EQ(calls_of(get("/")), "x=missing;reason=timeout") << "after a second";
+}
+
+TEST_F(Stale, AfterIsLeftOutWhereTheWindowEndsBefore) {
+  serve_calls(R"("cache": {"stale_if_error": "5s", "stale_after": "80ms"})");
+  get("/");
+  time_.advance(4919ms);
+  a_.set_faults("latency_ms=200");
+  EXPECT_EQ(calls_of(get("/")), "x=stale;age=4;reason=slow");
+  time_.advance(1s);
+  a_.clear_faults();
+  get("/");
+  time_.advance(4950ms);
+  a_.set_faults("latency_ms=200");
+  EXPECT_EQ(calls_of(get("/")), "x=fresh");
+}
+
+TEST_F(Stale, TellsWhenTheFirstOfWhatIsServedEnds) {
+  serve_calls(R"("cache": {"stale_if_error": "100s"})");
+  const auto runway = [&](const std::string& endpoint) {
+    runtime_->update_metrics(time_.now());
+    const std::string text = metrics_.text();
+    const std::string series = "sluice_stale_runway_seconds{endpoint=\"" + endpoint + "\",call=\"x\"} ";
+    const auto at = text.find(series);
+    if (at == std::string::npos) return std::string("nothing");
+    return text.substr(at + series.size(), text.find('\n', at) - at - series.size());
+  };
+  s_.answer_json("1");
+  s_.answer_json("2");
+  s_.answer("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
+  get("/s/old");
+  time_.advance(10s);
+  get("/s/new");
+  EXPECT_EQ(runway("/s/{id}"), "+Inf") << "nothing stale is in use";
+  time_.advance(20s);
+  get("/s/new");
+  EXPECT_EQ(runway("/s/{id}"), "80");
+  get("/s/old");
+  EXPECT_EQ(runway("/s/{id}"), "70");
+  EXPECT_EQ(runway("/"), "+Inf") << "each call has its own";
+  time_.advance(30s);
+  EXPECT_EQ(runway("/s/{id}"), "40");
+  time_.advance(41s);
+  client_.close();  // as the gateway does
+  EXPECT_EQ(runway("/s/{id}"), "+Inf") << "a minute later nobody asks for it any more";
+  get("/s/new");
+  EXPECT_EQ(runway("/s/{id}"), "9");
+}
+
 }  // namespace
 }  // namespace sluice::support

@@ -2,6 +2,7 @@
 
 #include "concurrency/context.hpp"
 #include "concurrency/io.hpp"
+#include "concurrency/sleep.hpp"
 #include "concurrency/task.hpp"
 
 #include <array>
@@ -54,11 +55,11 @@ struct ScriptedBackend::State {
       for (auto end = unread.find("\r\n\r\n"); end != std::string::npos && !is_over; end = unread.find("\r\n\r\n")) {
         self->heads.push_back(unread.substr(0, end + 4));
         unread.erase(0, end + 4);
-        if (self->script.empty()) continue;
-        const std::pair<std::string, After> next = self->script[std::min(self->step++, self->script.size() - 1)];
-        const bool written = next.first.empty() || co_await write(self, socket, next.first);
-        is_over = !written || next.second == After::close;
-        if (next.second == After::stall) co_await self->running.ctx.done();
+        const Said next = self->next();
+        if (next.delay != concurrency::Duration(0)) (void)co_await concurrency::sleep(self->running.ctx, next.delay);
+        const bool written = next.bytes.empty() || co_await write(self, socket, next.bytes);
+        is_over = !written || next.after == After::close;
+        if (next.after == After::stall) co_await self->running.ctx.done();
       }
     }
     boost::system::error_code ignored;
@@ -72,9 +73,16 @@ struct ScriptedBackend::State {
     co_return written.has_value();
   }
 
+  /// To the last of `heads`.
+  Said next() {
+    if (choose) return choose(heads.back());
+    return script.empty() ? Said(std::string()) : script[std::min(step++, script.size() - 1)];
+  }
+
   concurrency::Loop& loop;
   Acceptor acceptor;
-  std::vector<std::pair<std::string, After>> script;
+  std::vector<Said> script;
+  std::function<Said(const std::string&)> choose;
   std::size_t step = 0;
   std::size_t accepted = 0;
   std::vector<std::shared_ptr<Socket>> sockets;
@@ -94,6 +102,10 @@ ScriptedBackend::~ScriptedBackend() {
 
 void ScriptedBackend::answer(std::string bytes, After after) {
   state_->script.emplace_back(std::move(bytes), after);
+}
+
+void ScriptedBackend::answer_by(std::function<Said(const std::string& head)> choose) {
+  state_->choose = std::move(choose);
 }
 
 void ScriptedBackend::answer_json(std::string_view body, std::string_view fields) {

@@ -4,9 +4,11 @@
 #include "concurrency/loop.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/ip/tcp.hpp>
@@ -25,7 +27,18 @@ class ScriptedBackend {
   ScriptedBackend(const ScriptedBackend&) = delete;
   ScriptedBackend& operator=(const ScriptedBackend&) = delete;
 
+  /// What is said to one request, and how long after it.
+  struct Said {
+    explicit Said(std::string b, After a = After::keep, concurrency::Duration d = {})
+        : bytes(std::move(b)), after(a), delay(d) {}
+    std::string bytes;
+    After after;
+    concurrency::Duration delay;
+  };
+
   void answer(std::string bytes, After after = After::keep);
+  /// From now on the answers are what `choose` makes of a request's head.
+  void answer_by(std::function<Said(const std::string& head)> choose);
   /// 200 with this body; `fields` are whole lines.
   void answer_json(std::string_view body, std::string_view fields = {});
   /// Sends `bytes` on every open connection, or ends them all.
