@@ -15,6 +15,11 @@ bool is_accepted(const void* set, unsigned status) {
   return status < statuses.size() && statuses[status];
 }
 
+/// A part, which nobody asked for, is never taken for the whole.
+bool is_accepted_whole(const void* set, unsigned status) {
+  return status != 206 && is_accepted(set, status);
+}
+
 std::optional<std::string_view> find_header(const void* headers, std::string_view name) {
   return static_cast<const backends::Headers*>(headers)->find(name);
 }
@@ -127,7 +132,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   request->deadline_header = deadline.send.value_or("");
   request->decodes = !plan.is_proxy;
   if (backend.compression && !plan.is_proxy) request->headers.set("Accept-Encoding", "gzip");
-  request->accepts = &is_accepted;
+  request->accepts = plan.is_proxy ? &is_accepted : &is_accepted_whole;
   request->accepted = &config.accept;
   if (!plan.is_proxy) request->make_check = plan.is_json ? &JsonCheck::make : &JsonCheck::make_by_type;
   request->keep_headers = !plan.is_json || config.cache.has_value() || !plan.taken_headers.empty();

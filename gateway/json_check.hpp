@@ -15,8 +15,9 @@ inline constexpr std::string_view kPassedOnKey = "\nany";
 
 class JsonCheck final : public backends::BodyCheck {
  public:
-  /// What backends::Request::make_check takes, for bodies that are spliced.
-  static std::unique_ptr<backends::BodyCheck> make(const backends::Headers&) { return std::make_unique<JsonCheck>(); }
+  /// What backends::Request::make_check takes, for bodies that are spliced. A content coding is refused: what the
+  /// connection decodes has none any more.
+  static std::unique_ptr<backends::BodyCheck> make(const backends::Headers& headers);
   /// The same for bodies that are passed on as they are: only what says that it is JSON must be, and a content coding
   /// that nobody asked for and that could not be decoded is refused.
   static std::unique_ptr<backends::BodyCheck> make_by_type(const backends::Headers& headers);
@@ -35,6 +36,12 @@ class NoBody final : public backends::BodyCheck {
   bool feed(std::string_view) override { return false; }
   bool finish() override { return false; }
 };
+
+inline std::unique_ptr<backends::BodyCheck> JsonCheck::make(const backends::Headers& headers) {
+  const auto coding = headers.find("Content-Encoding");
+  if (coding && !backends::iequals(*coding, "identity")) return std::make_unique<NoBody>();
+  return std::make_unique<JsonCheck>();
+}
 
 inline std::unique_ptr<backends::BodyCheck> JsonCheck::make_by_type(const backends::Headers& headers) {
   const auto coding = headers.find("Content-Encoding");

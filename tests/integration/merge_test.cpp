@@ -53,6 +53,14 @@ TEST_F(Merge, CopiesBodiesByteForByteWithoutTheWhitespaceAround) {
   EXPECT_EQ(get("/").body, R"({"x":)" + odd + "}");
 }
 
+TEST_F(Merge, TakesNoPartForTheWholeAndNoCodedBody) {
+  s_.answer("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/90\r\nContent-Length: 2\r\n\r\n{}");
+  s_.answer("HTTP/1.1 200 OK\r\nContent-Encoding: br\r\nContent-Length: 2\r\n\r\n{}");
+  serve(kScripted);
+  EXPECT_EQ(calls_of(get("/")), "x=missing;reason=status;status=206");
+  EXPECT_EQ(calls_of(get("/")), "x=missing;reason=invalid");
+}
+
 TEST_F(Merge, TakesScalarsAsTheyAre) {
   for (const std::string value : {"null", "true", "-0", "\"\"", "[]"}) s_.answer_json(value);
   serve(kScripted);
