@@ -78,6 +78,10 @@ std::shared_ptr<const gateway::Runtime> GatewayTest::read(std::string_view endpo
 
 void GatewayTest::serve(std::string_view endpoints, std::string_view top) {
   runtime_ = read(endpoints, top);
+  if (worker_) {  // of an earlier call: its coroutines must not outlive it
+    worker_->drain();
+    time_.settle();
+  }
   worker_ = std::make_unique<gateway::Worker>(time_.loop(), shared_, 0, 1, runtime_);
   gateway::Address address;
   address.host = "127.0.0.1";
