@@ -64,6 +64,7 @@ std::optional<std::size_t> Selector::start() {
     }
   }
   wake(woken);
+  if (fired) cases_[*fired]->fired();
   return fired;
 }
 

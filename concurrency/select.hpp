@@ -43,7 +43,7 @@ class SelectCase {
   /// Starts waiting. False if the case became ready meanwhile (nothing is waiting then).
   virtual bool enqueue_locked(Parked& parked, int index) = 0;
   virtual void dequeue_locked() noexcept = 0;
-  /// After waking up, for the case that fired.
+  /// For the case that fired, without locks.
   virtual void fired() {}
   [[nodiscard]] virtual bool is_default() const noexcept { return false; }
 };
@@ -113,7 +113,7 @@ class [[nodiscard]] Selecting : public Awaiter {
 
 }  // namespace detail
 
-/// Receives into `out`; empty when the channel is closed and drained.
+/// Receives into `out`, which is left alone if another case fires; empty when the channel is closed and drained.
 template <class T>
 class ReceiveCase final : public detail::SelectCase {
  public:
@@ -122,20 +122,24 @@ class ReceiveCase final : public detail::SelectCase {
   detail::ThinMutex* mutex() noexcept override { return state_ ? &state_->mutex : nullptr; }
   bool try_locked(detail::Waiter*& woken) override {
     if (!state_) return false;
-    out_.reset();
-    return state_->receive_locked(out_, woken) || state_->closed;
+    return state_->receive_locked(value_, woken) || state_->closed;
   }
   bool enqueue_locked(detail::Parked& parked, int index) override {
-    if (state_) state_->receivers.push_back(waiter_.emplace(parked, index, &out_));
+    if (state_) state_->receivers.push_back(waiter_.emplace(parked, index, static_cast<std::optional<T>*>(&value_)));
     return true;
   }
   void dequeue_locked() noexcept override {
     if (waiter_) state_->receivers.remove(*waiter_);
   }
+  void fired() override {
+    out_.reset();
+    if (value_) out_.emplace(std::move(*value_));
+  }
 
  private:
   std::shared_ptr<detail::ChannelState<T>> state_;
   std::optional<T>& out_;
+  detail::Started<T> value_;  // what `out_` held must not die under the locks
   detail::Started<detail::Waiter> waiter_;
 };
 
@@ -160,7 +164,7 @@ class SendCase final : public detail::SelectCase {
     if (waiter_) state_->senders.remove(*waiter_);
   }
   void fired() override {
-    if (!waiter_->ok) throw boost::system::system_error(Error::closed, "select: send");
+    if (waiter_ && !waiter_->ok) throw boost::system::system_error(Error::closed, "select: send");
   }
 
  private:
