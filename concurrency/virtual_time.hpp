@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <stdexcept>
+#include <type_traits>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
@@ -50,7 +51,11 @@ class VirtualTime {
   template <class T>
   Spawned<T> spawn(Task<T> task) {
     Spawned<T> spawned;
-    boost::asio::co_spawn(loop_.executor(), std::move(task), Done<T>{spawned.state_});
+    const auto done = [state = spawned.state_](std::exception_ptr thrown) {
+      state->done = true;
+      state->thrown = std::move(thrown);
+    };
+    boost::asio::co_spawn(loop_.executor(), keep(std::move(task), spawned.state_), done);
     return spawned;
   }
 
@@ -80,15 +85,15 @@ class VirtualTime {
   }
 
  private:
+  // What co_spawn hands to its handler must be default-constructible, which results need not be.
   template <class T>
-  struct Done {
-    std::shared_ptr<typename Spawned<T>::State> state;
-    void operator()(std::exception_ptr thrown, T value) const {
-      state->done = true;
-      state->thrown = std::move(thrown);
-      if (!state->thrown) state->value.emplace(std::move(value));
+  static Task<> keep(Task<T> task, std::shared_ptr<typename Spawned<T>::State> state) {
+    if constexpr (std::is_void_v<T>) {
+      co_await std::move(task);
+    } else {
+      state->value.emplace(co_await std::move(task));
     }
-  };
+  }
 
   /// Moves the clock to the next timer that is due by `limit`, and fires it; false if there is none.
   bool step(TimePoint limit);
@@ -96,15 +101,6 @@ class VirtualTime {
   VirtualClock clock_;
   Loop loop_;
   Loop::Entered entered_{loop_};
-};
-
-template <>
-struct VirtualTime::Done<void> {
-  std::shared_ptr<Spawned<void>::State> state;
-  void operator()(std::exception_ptr thrown) const {
-    state->done = true;
-    state->thrown = std::move(thrown);
-  }
 };
 
 }  // namespace sluice::concurrency

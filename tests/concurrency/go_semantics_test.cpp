@@ -352,6 +352,19 @@ TEST(GoChannel, SeveralConsumersTakeEachValueOnce) {
   }
 }
 
+struct NoDefault {
+  explicit NoDefault(int v) : value(v) {}
+  int value;
+};
+Task<Result<NoDefault>> make_without_default() {
+  co_return NoDefault(3);
+}
+
+TEST(VirtualTime, RunsTasksWhoseResultHasNoDefault) {
+  VirtualTime time;
+  EXPECT_EQ(time.run(make_without_default())->value, 3);
+}
+
 TEST(VirtualTime, DoesNotGoBack) {
   VirtualTime time;
   const TimePoint start = time.now();
