@@ -117,7 +117,8 @@ class ErrGroup {
   /// Beyond the limit the task waits, in the order of go(), until another has ended; the caller never does.
   template <class F, class... Args>
   void go(F f, Args... args) {
-    start(detail::Member(state_), state_->limit.has_value(), std::move(f), std::move(args)...);
+    Loop& loop = Loop::current();
+    start(loop, detail::Member(state_), state_->limit.has_value(), std::move(f), std::move(args)...);
   }
 
   /// Cancels the context of the group; its tasks are still to be waited for.
@@ -126,10 +127,11 @@ class ErrGroup {
   /// The same, but false without starting anything if the limit is reached.
   template <class F, class... Args>
   [[nodiscard]] bool try_go(F f, Args... args) {
+    Loop& loop = Loop::current();
     if (state_->limit && !state_->limit->try_acquire()) return false;
     detail::Member member(state_);
     if (state_->limit) member.hold_permit();
-    start(std::move(member), false, std::move(f), std::move(args)...);
+    start(loop, std::move(member), false, std::move(f), std::move(args)...);
     return true;
   }
 
@@ -147,8 +149,7 @@ class ErrGroup {
   explicit ErrGroup(std::shared_ptr<detail::GroupState> state) : state_(std::move(state)) {}
 
   template <class F, class... Args>
-  static void start(detail::Member member, bool wait_for_permit, F f, Args... args) {
-    Loop& loop = Loop::current();
+  static void start(Loop& loop, detail::Member member, bool wait_for_permit, F f, Args... args) {
     const Loop::Nested nested(loop);
     detail::start(loop.executor(), detail::run_in_group<F, Args...>(std::move(member), wait_for_permit, std::move(f),
                                                                     std::move(args)...));
@@ -190,14 +191,15 @@ class Collect {
     return started_++;
   }
 
-  /// The next outcome of those started. Errors: closed, when all have been had, or none is left after an exception;
-  /// from `ctx`.
+  /// The next outcome of those started. Errors: closed, when all have been had or others wait for the rest, or none is
+  /// left after an exception; from `ctx`.
   [[nodiscard]] Task<Result<Outcome<T>>> next(Context ctx) {
     if (taken_ == started_) {
       co_return Error::closed;
     }
+    ++taken_;
     auto outcome = co_await outcomes_.receive(std::move(ctx));
-    if (outcome) ++taken_;
+    if (!outcome) --taken_;
     co_return outcome;
   }
 

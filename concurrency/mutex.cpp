@@ -83,7 +83,7 @@ void RwLock::unlock() {
 }
 
 void RwLock::throw_not_reading() {
-  throw std::logic_error("RwLock: unlocked for reading, but locked for writing");
+  throw std::logic_error("RwLock: unlocked for reading, but not locked for reading");
 }
 
 Task<Result<RwLock::WriteGuard>> RwLock::wait_and_hold(Context ctx) {

@@ -82,7 +82,9 @@ class RwLock {
   /// Both throw std::logic_error if it is not held in that way.
   void unlock();
   void runlock() {
-    if (writing_.load(std::memory_order_relaxed)) throw_not_reading();
+    if (writing_.load(std::memory_order_relaxed) || units_.held_.load(std::memory_order_relaxed) == 0) {
+      throw_not_reading();
+    }
     units_.release(1);
   }
   using ReadGuard = detail::Guard<RwLock, &RwLock::runlock>;
