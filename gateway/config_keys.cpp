@@ -172,7 +172,10 @@ const Key* Section::find(std::string_view key) const {
 void Section::store(const ConfigNode& object, void* owner) const {
   for (const ConfigNode::Member& member : object.members) {
     const Key* key = find(member.key);
-    if (key != nullptr && key->store && member.value.is_valid) key->store(member.value, owner);
+    if (key == nullptr || !key->store) continue;
+    const bool is_of_members = key->shape.kind == Kind::section || key->shape.kind == Kind::map;
+    const bool is_stored = member.value.is_valid || (is_of_members && member.value.kind == ConfigNode::Kind::object);
+    if (is_stored) key->store(member.value, owner);
   }
 }
 

@@ -129,8 +129,8 @@ std::vector<ShapingProblem> check_shaping(const EndpointConfig& endpoint, const 
   if (!merges(endpoint.strategy)) return problems;
   ShapingRules rules(endpoint, problems);
   for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
-    if (!is_valid[i]) continue;
     rules.check(i);
+    if (!is_valid[i]) continue;
     for (std::size_t other = 0; other < i; ++other) {
       if (is_valid[other]) rules.check_both(i, other);
     }

@@ -118,7 +118,8 @@ bool is_origin(std::string_view text) {
 
 }  // namespace
 
-const TextRule kAnyText{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_text};
+const TextRule kAnyText{"a text that is not empty and has no control characters", "^[^\\u0000-\\u001f\\u007f]+$",
+                        is_text};
 const TextRule kName{"a name of lower-case letters, digits, \"_\" and \"-\" that begins with a letter",
                      "^[a-z][a-z0-9_-]*$", is_name};
 const TextRule kBackendName{"a name of letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit",
@@ -127,9 +128,9 @@ const TextRule kHeaderName{"a header name", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", is_
 const TextRule kHeaderValue{"a header value without control characters and outer spaces",
                             "^[^\\u0000-\\u0020\\u007f]([^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u0020\\u007f])?$",
                             is_header_value};
-const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\"",
+const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\", with a port up to 65535",
                         "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\]):[0-9]+$", is_address};
-const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with nothing behind the port",
+const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with a port from 1 to 65535 and nothing behind it",
                        "^http://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\])(:[0-9]+)?$",
                        is_server};
 const TextRule kAuthority{"a host such as \"api.example.com\" or \"[::1]:8080\"",
@@ -143,7 +144,8 @@ const TextRule kPath{"a path that begins with \"/\"", "^/[^\\u0000-\\u001f\\u007
 const TextRule kJsonPointer{"a JSON Pointer such as \"/data/items\"", "^(/([^~]|~[01])*)?$", is_json_pointer};
 const TextRule kMemberPath{"a dotted path such as \"address.street\" or a JSON Pointer such as \"/address/street\"",
                            "^(/([^~]|~[01])*|[^/.][^.]*(\\.[^.]+)*)$", is_member_path};
-const TextRule kMemberName{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_member_name};
+const TextRule kMemberName{"a text that is not empty and has no control characters", "^[^\\u0000-\\u001f\\u007f]+$",
+                           is_member_name};
 
 std::optional<Address> parse_address(std::string_view text) {
   Address address;
