@@ -36,7 +36,10 @@ const ConfigNode* walk(const ConfigNode& root, const std::string& pointer, std::
     const std::string token = pointer.substr(walked, end - walked);
     const ConfigNode* next = nullptr;
     for (const ConfigNode::Member& member : node->members) {
-      if (pointer_to("", member.key) == token) next = &member.value;
+      const bool is_plain = member.key.find_first_of("~/") == std::string::npos;
+      const bool is_it =
+          is_plain ? std::string_view(token).substr(1) == member.key : pointer_to("", member.key) == token;
+      if (is_it) next = &member.value;
     }
     if (node->kind == ConfigNode::Kind::array) {
       std::size_t index = node->elements.size();

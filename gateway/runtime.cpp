@@ -61,7 +61,11 @@ Pattern parse_pattern(const std::string& path) {
 
 /// All that shapes an attempt apart from the key of the store, as text.
 std::string attempt_settings(const CallPlan& plan) {
-  std::string text = plan.config.accept.to_string() + std::to_string(plan.longest.count());
+  std::string text = std::to_string(plan.longest.count());
+  for (unsigned status = 0; status < plan.config.accept.size(); ++status) {
+    const bool changes = status == 0 || plan.config.accept[status] != plan.config.accept[status - 1];
+    if (changes) text.append(1, plan.config.accept[status] ? '+' : '-').append(std::to_string(status));
+  }
   text += plan.config.cache && plan.config.cache->ignore_origin ? " ignore_origin" : "";
   for (const HeaderTemplate& header : plan.config.headers) text.append("\n").append(header.name + ":" + header.value);
   text += " " + std::to_string(plan.config.follow_redirects);
