@@ -144,22 +144,14 @@ class Text {
   }
 
   [[nodiscard]] std::string never_reached() const {
-    std::vector<std::pair<std::string, std::vector<std::string>>> groups;  // what, whose
+    std::vector<std::pair<std::string, std::vector<std::string>>> groups;  // what, calls
     for (const IdleTime& idle : explanation_.budget.idle) {
-      const bool is_of_backend =
-          idle.which == IdleTime::Which::connect_timeout || idle.which == IdleTime::Which::backend_timeout;
-      const bool is_of_endpoint = idle.which == IdleTime::Which::stagger;
-      const std::string key =
-          idle.which == IdleTime::Which::backend_timeout ? "timeout" : std::string(to_string(idle.which));
-      const std::string what = key + " " + format_duration(idle.value) + " (the " + std::string(idle.shorter) + " of " +
-                               format_duration(idle.limit) + " comes first)";
-      const std::string whose = is_of_endpoint  ? ""
-                                : is_of_backend ? "backend " + backend(idle.call)
-                                                : "call " + name(idle.call);
+      const std::string what = std::string(to_string(idle.which)) + " " + format_duration(idle.value) + " (the " +
+                               std::string(idle.shorter) + " of " + format_duration(idle.limit) + " comes first)";
+      const std::string whose = idle.which == IdleTime::Which::stagger ? "" : name(idle.call);
       auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& g) { return g.first == what; });
       if (group == groups.end()) group = groups.insert(groups.end(), {what, {}});
-      const bool is_new = std::find(group->second.begin(), group->second.end(), whose) == group->second.end();
-      if (is_new && !whose.empty()) group->second.push_back(whose);
+      if (!whose.empty()) group->second.push_back(whose);
     }
     std::string out;
     for (const auto& [what, whose] : groups) {
