@@ -5,6 +5,7 @@
 #include "gateway/log.hpp"
 #include "gateway/origin.hpp"
 #include "gateway/redirect.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 
@@ -138,7 +139,7 @@ CallResult renewed(const StaleEntry& stored, const Headers& not_modified) {
 }
 
 /// Tells the store of what a backend answered.
-CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditional) {
+CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditional, bool does_fit) {
   Shared& shared = what.deployment->shared;
   if (was_conditional && result.has_value() && result->status == 304) result = renewed(*what.stored, result->headers);
   auto answer = std::make_shared<CallAnswer>(std::move(result));
@@ -156,7 +157,7 @@ CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditiona
     refuse(what, origin.refusal);
     return answer;
   }
-  if (!fits(*what.plan, *answer->result->body)) return answer;  // the call fails: what is stored stays
+  if (!does_fit) return answer;  // the call fails: what is stored stays
   StaleEntry entry;
   entry.status = answer->result->status;
   entry.media_type = std::string(headers.find("Content-Type").value_or(""));
@@ -181,7 +182,13 @@ Task<CallAnswerPtr> attempt(Context ctx, Question what) {
                     ? what.deployment->backend(what.plan->config.backend).call(ctx, request)
                     : call_following(ctx, what.deployment, *what.plan, request);
   CallResult result = co_await std::move(asking);
-  co_return learn(what, std::move(result), is_conditional);
+  bool does_fit = true;
+  if (result.has_value() && is_large(*result->body)) {
+    does_fit = co_await fits_in_turns(ctx, *what.plan, *result->body);
+  } else if (result.has_value() && !(is_conditional && result->status == 304)) {
+    does_fit = fits(*what.plan, *result->body);
+  }
+  co_return learn(what, std::move(result), is_conditional, does_fit);
 }
 
 /// The attempt that is shared. No client's deadline is that of the others.
@@ -211,6 +218,17 @@ Task<> keep_asking(Question what) {
 
 bool fits(const CallPlan& plan, const backends::Body& body) {
   return plan.shape.is_identity() || plan.shape.fits(json_of(body));
+}
+
+Task<bool> fits_in_turns(Context ctx, const CallPlan& plan, const backends::Body& body) {
+  if (plan.shape.is_identity()) co_return true;
+  Shaping fitting(plan.shape, json_of(body), nullptr);
+  const bool is_over = co_await in_turns(std::move(ctx), fitting);
+  co_return is_over&& fitting.fits();
+}
+
+bool is_large(const backends::Body& body) {
+  return body.bytes.size() > kAtOnceBytes;
 }
 
 std::optional<Duration> CallAnswer::fresh_for(Duration ttl) const {

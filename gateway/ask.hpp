@@ -43,6 +43,11 @@ using CallAnswerPtr = std::shared_ptr<const CallAnswer>;
 
 /// Whether a body has what the call takes of it.
 [[nodiscard]] bool fits(const CallPlan& plan, const backends::Body& body);
+/// The same while others have their turn; false, too, if `ctx` is done before. `body` must live until this ends.
+[[nodiscard]] concurrency::Task<bool> fits_in_turns(concurrency::Context ctx, const CallPlan& plan,
+                                                    const backends::Body& body);
+/// Whether going through a body, to find or take something of it, would make others late.
+[[nodiscard]] bool is_large(const backends::Body& body);
 
 /// Asks, unless the same is being asked on this worker: then that attempt is shared, if it is younger than half of the
 /// time that the call may take at most, else a new one overtakes it.

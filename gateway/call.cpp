@@ -6,6 +6,7 @@
 #include "gateway/header_lines.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/redirect.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 
@@ -49,8 +50,43 @@ bool Call::is_late(const Context& ctx) {
   return false;
 }
 
-bool Call::prepare(const std::vector<Call>& calls) {
+struct Call::StoredShape {
+  StoredShape(std::shared_ptr<const StaleEntry> e, std::shared_ptr<const Deployment> d, const CallPlan& p)
+      : entry(std::move(e)), deployment(std::move(d)), plan(p) {}
+
+  const std::shared_ptr<const StaleEntry> entry;
+  const std::shared_ptr<const Deployment> deployment;  // keeps `plan`
+  const CallPlan& plan;
+  std::unique_ptr<Shaped> shaped = std::make_unique<Shaped>();
+  bool is_over = false;
+  bool is_done = false;  // and it could be shaped
+};
+
+/// Whether a reference leads into the JSON of a call that is large.
+bool Call::needs_search(const std::vector<Call>& calls) const {
+  return std::any_of(plan_.inputs.begin(), plan_.inputs.end(),
+                     [&](std::size_t input) { return calls[input].fragment().bytes.size() > kAtOnceBytes; });
+}
+
+/// Looks up what the templates need of large JSON; false if `ctx` is done before.
+Task<bool> Call::search(Context ctx, const std::vector<Call>* calls, Found* found) {
+  const auto add = [&](std::size_t call, const JsonPointer& pointer) {
+    if (call != JsonReference::kItem) found->emplace_back(&pointer, (*calls)[call].fragment().bytes);
+  };
+  plan_.path.for_each_json(add);
+  for (const auto& header : plan_.headers) header.second.for_each_json(add);
+  for (auto& [pointer, value] : *found) {
+    JsonSearch searching(*pointer, *value);
+    const bool is_over = co_await in_turns(ctx, searching);
+    if (!is_over) co_return false;
+    value = searching.found();
+  }
+  co_return true;
+}
+
+bool Call::prepare(const std::vector<Call>& calls, const Found& found) {
   TemplateValues values;
+  values.found = found;
   values.calls = &calls;
   values.json_of_call = [](const void* all, std::size_t call) {
     return (*static_cast<const std::vector<Call>*>(all))[call].fragment().bytes;
@@ -67,11 +103,54 @@ bool Call::prepare(const std::vector<Call>& calls) {
   if (!key_.empty()) {
     stored_ = incoming_.deployment->shared.store.find(key_, start_);
     // Calls of several endpoints share what is stored: this one may have no use for it.
-    const bool is_of_use = !stored_ || (plan_.config.accept[stored_->status] && fits(plan_, *stored_->body));
+    const bool is_of_use =
+        !stored_ || (plan_.config.accept[stored_->status] && (is_large(*stored_->body) || fits(plan_, *stored_->body)));
     if (!is_of_use) stored_.reset();
     if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
   }
   return true;
+}
+
+/// Whether what is stored, and is large, is of use.
+Task<> Call::check_stored(Context ctx) {
+  const bool does_fit = co_await fits_in_turns(std::move(ctx), plan_, *stored_->body);
+  if (!does_fit) stored_.reset();
+}
+
+/// Begins to shape what is stored, and is large, in case that it is needed.
+void Call::shape_stored(const Context& ctx) {
+  if (!plan_.is_json || plan_.shape.is_identity() || plan_.config.cache->stale_if_error == Duration(0)) return;
+  stored_shape_ = std::make_shared<StoredShape>(stored_, incoming_.deployment, plan_);
+  boost::asio::co_spawn(Loop::current().executor(), run_shaping(ctx, stored_shape_), boost::asio::detached);
+}
+
+Task<> Call::run_shaping(Context ctx, std::shared_ptr<StoredShape> stored) {
+  Shaping shaping(stored->plan.shape, json_of(*stored->entry->body), stored->shaped.get());
+  const bool is_over = co_await in_turns(std::move(ctx), shaping);
+  stored->is_done = is_over && shaping.fits();
+  stored->is_over = true;
+}
+
+/// Shapes what is large: the data that was got, or else the stored data that may replace it.
+Task<bool> Call::finish(Context ctx, bool succeeded) {
+  if (!succeeded) {
+    while (stored_shape_ && !stored_shape_->is_over && !ctx.is_done()) co_await pause();
+    co_return false;
+  }
+  if (unshaped_ == nullptr) co_return true;
+  auto shaped = std::make_unique<Shaped>();
+  Shaping shaping(*std::exchange(unshaped_, nullptr), fragment_.bytes, shaped.get());
+  const bool is_over = co_await in_turns(ctx, shaping);
+  if (!is_over) co_return is_late(ctx);
+  if (!shaping.fits()) {
+    const unsigned status = fragment_.status;
+    fail(Reason::invalid);
+    fragment_.status = status;
+    co_return false;
+  }
+  fragment_.shaped = std::move(shaped);
+  fragment_.took = Loop::current().now() - start_;
+  co_return true;
 }
 
 Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
@@ -84,9 +163,20 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
   const bool is_over = ctx.is_done();
   if (is_over && !plan_.config.cache) co_return is_late(ctx);
   if (is_for_each()) co_return co_await fetch_each(std::move(ctx), calls);
-  if (!prepare(*calls)) co_return false;
-  if (use_stored_without_asking()) co_return true;
+  Found found;
+  if (needs_search(*calls)) {
+    const bool is_searched = co_await search(ctx, calls, &found);
+    if (!is_searched) co_return is_late(ctx);
+  }
+  if (!prepare(*calls, found)) co_return false;
+  const bool is_large_stored = stored_ && is_large(*stored_->body);
+  if (is_large_stored) co_await check_stored(ctx);
+  if (use_stored_without_asking()) {
+    if (unshaped_ == nullptr) co_return true;
+    co_return co_await finish(std::move(ctx), true);
+  }
   if (is_over) co_return is_late(ctx);
+  if (is_large_stored && stored_) shape_stored(ctx);
   concurrency::Cancel cancel;
   if (plan_.config.timeout && item_.empty()) {  // that of all elements together is over them
     auto bounded = concurrency::with_timeout(ctx, *plan_.config.timeout);
@@ -96,17 +186,22 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
   // Of `first` another call may still be fresh: there stale data is for the end.
   if (plan_.is_json && stored_ && plan_.config.cache->stale_after &&
       may_replace_errors(start_ + *plan_.config.cache->stale_after)) {
-    co_return co_await fetch_or_be_slow(ctx);
+    const bool succeeded = co_await fetch_or_be_slow(ctx);
+    co_return co_await finish(std::move(ctx), succeeded);
   }
   if (key_.empty()) {  // nothing is stored of it
     auto asking = plan_.config.follow_redirects == 0
-                      ? incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_)
-                      : call_following(std::move(ctx), incoming_.deployment, plan_, request_);
+                      ? incoming_.deployment->backend(plan_.config.backend).call(ctx, request_)
+                      : call_following(ctx, incoming_.deployment, plan_, request_);
     const CallAnswer answer = co_await std::move(asking);
-    co_return take(answer);
+    const bool succeeded = take(answer);
+    if (unshaped_ == nullptr) co_return succeeded;
+    co_return co_await finish(std::move(ctx), succeeded);
   }
-  const CallAnswerPtr answer = co_await ask(std::move(ctx), question());
-  co_return take(*answer);
+  const CallAnswerPtr answer = co_await ask(ctx, question());
+  const bool succeeded = take(*answer);
+  if (unshaped_ == nullptr && !stored_shape_) co_return succeeded;
+  co_return co_await finish(std::move(ctx), succeeded);
 }
 
 bool Call::use_stored_without_asking() {
@@ -119,7 +214,7 @@ bool Call::use_stored_without_asking() {
   const bool is_fresh = standing_ == Freshness::fresh;
   (is_fresh ? metrics.hits : metrics.stale_hits).add();
   if (!is_fresh && standing_ != Freshness::while_revalidate) return false;
-  use_stored(Outcome::cached);
+  (void)use_stored(Outcome::cached);
   if (is_fresh) {
     fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
   } else {
@@ -146,7 +241,7 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
     co_return take(none);
   }
   fragment_.reason = Reason::slow;
-  use_stored(Outcome::stale);
+  (void)use_stored(Outcome::stale);
   co_return true;
 }
 
@@ -192,13 +287,18 @@ bool Call::may_replace_errors(concurrency::TimePoint when) const {
          (standing != Freshness::while_revalidate || plan_.config.cache->stale_if_error > Duration(0));
 }
 
-void Call::use_stored(Outcome outcome) {
+/// False if it is large and not shaped, which is then left to finish().
+bool Call::use_stored(Outcome outcome) {
   fragment_.outcome = outcome;
   fragment_.took = Loop::current().now() - start_;
   fragment_.status = stored_->status;
   fragment_.age = stored_->age(Loop::current().now());
   if (outcome == Outcome::stale) fragment_.usable_until = stored_->usable_until(windows_of(*plan_.config.cache));
-  use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
+  (void)use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
+  if (unshaped_ != nullptr && stored_shape_ && stored_shape_->is_done) {
+    fragment_.shaped = std::move(stored_shape_->shaped);
+    unshaped_ = nullptr;
+  }
   fragment_.media_type = stored_->media_type;
   for_each_line(stored_->headers, [&](std::string_view name, std::string_view value) {
     const auto& taken = plan_.taken_headers;
@@ -207,12 +307,17 @@ void Call::use_stored(Outcome outcome) {
     if (is_taken) fragment_.headers.append(name).append(": ").append(value).append(1, '\n');
   });
   fragment_.owner = stored_;
+  return unshaped_ == nullptr;
 }
 
-/// Makes `bytes` the data of the fragment; false if they do not have what the shape asks for.
+/// Makes `bytes` the data of the fragment; false if they do not have what the shape asks for. What is large is left to
+/// finish().
 bool Call::use(std::string_view bytes, const JsonShape& shape) {
   std::unique_ptr<Shaped> shaped;
-  if (!shape.is_identity()) {
+  unshaped_ = nullptr;
+  if (!shape.is_identity() && bytes.size() > kAtOnceBytes) {
+    unshaped_ = &shape;
+  } else if (!shape.is_identity()) {
     shaped = std::make_unique<Shaped>();
     if (!shape.apply(bytes, *shaped)) return false;
   }
@@ -229,13 +334,22 @@ void Call::degrade() {
   }
   if (may_replace_errors(Loop::current().now()) && plan_.serves_stale_on(reason, fragment_.status)) {
     const unsigned failed_with = fragment_.status;
-    use_stored(Outcome::stale);
+    const bool is_shaped = use_stored(Outcome::stale);
     fragment_.status = reason == Reason::status ? failed_with : 0;
-    return;
+    if (is_shaped) return;
+    const Duration took = fragment_.took;
+    fail(reason);
+    fragment_.status = failed_with;
+    fragment_.took = took;
   }
   if (config.fallback && !is_for_each()) {  // it stands in for single elements
     fragment_.outcome = Outcome::fallback;
-    use(*config.fallback, plan_.fallback_shape);
+    fragment_.bytes = *config.fallback;
+    if (!plan_.fallback_shape.is_identity()) {
+      auto shaped = std::make_unique<Shaped>();
+      (void)plan_.fallback_shape.apply(fragment_.bytes, *shaped);
+      fragment_.shaped = std::move(shaped);
+    }
     fragment_.media_type = "application/json";
     return;
   }

@@ -80,7 +80,8 @@ class Call {
   /// To be told once of each call that it needs; true when that was the last, and fetch() may begin.
   [[nodiscard]] bool input_ended() { return --awaited_ == 0; }
 
-  /// After a fetch that failed: stale data, else the fallback, else nothing.
+  /// After a fetch that failed: stale data, else the fallback, else nothing. Large stale data that could not be shaped
+  /// in the time there was is not used.
   void degrade();
 
   /// In place of a fetch that threw.
@@ -99,17 +100,28 @@ class Call {
   [[nodiscard]] const Fragment& fragment() const { return fragment_; }
 
  private:
-  [[nodiscard]] bool prepare(const std::vector<Call>& calls);
+  /// What pointers into large JSON lead to.
+  using Found = std::vector<std::pair<const JsonPointer*, std::optional<std::string_view>>>;
+  /// Stored data that is large, and is shaped while the backend is asked.
+  struct StoredShape;
+
+  [[nodiscard]] bool needs_search(const std::vector<Call>& calls) const;
+  [[nodiscard]] concurrency::Task<bool> search(concurrency::Context ctx, const std::vector<Call>* calls, Found* found);
+  [[nodiscard]] bool prepare(const std::vector<Call>& calls, const Found& found);
+  [[nodiscard]] concurrency::Task<> check_stored(concurrency::Context ctx);
+  void shape_stored(const concurrency::Context& ctx);
+  static concurrency::Task<> run_shaping(concurrency::Context ctx, std::shared_ptr<StoredShape> stored);
+  [[nodiscard]] concurrency::Task<bool> finish(concurrency::Context ctx, bool succeeded);
   [[nodiscard]] bool lacks(std::optional<RootCause> root);
   [[nodiscard]] bool is_late(const concurrency::Context& ctx);
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
   [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
-  bool join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut);
+  bool join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut);
   [[nodiscard]] bool use_stored_without_asking();
   [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
   [[nodiscard]] Question question() const;
   bool take(const CallAnswer& answer);
-  void use_stored(Outcome outcome);
+  bool use_stored(Outcome outcome);
   bool use(std::string_view bytes, const JsonShape& shape);
   [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
   static concurrency::Task<> ask_for(concurrency::Context ctx, Question what,
@@ -124,6 +136,8 @@ class Call {
   std::string key_;  // empty: nothing is stored
   std::shared_ptr<const StaleEntry> stored_;
   Freshness standing_ = Freshness::expired;  // of `stored_`, when the call began
+  std::shared_ptr<StoredShape> stored_shape_;
+  const JsonShape* unshaped_ = nullptr;  // what finish() has still to do with the data of the fragment
   concurrency::TimePoint start_{};
   Fragment fragment_;
 };

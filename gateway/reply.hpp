@@ -36,8 +36,12 @@ struct Reply {
 /// An answer of the gateway's own: problem+json. `members` are further JSON members of it.
 [[nodiscard]] Reply problem(unsigned status, std::string_view detail, std::string_view members = {});
 
-/// The reply that the outcomes of `calls` make, when they are merged.
-[[nodiscard]] Reply merged(const EndpointPlan& endpoint, std::vector<Call> calls);
+/// The reply that the outcomes of `calls` make, when each is a member of its own.
+[[nodiscard]] Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls);
+/// The same by the layout of the endpoint. Of large bodies that takes turns; those that are
+/// not merged when `ctx` is done are left out: `missing`, `timeout`.
+[[nodiscard]] concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint,
+                                              std::vector<Call> calls);
 /// The same for `first`: the call number `winner`, none if there is no data.
 [[nodiscard]] Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner);
 

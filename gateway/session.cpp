@@ -9,8 +9,10 @@
 #include "gateway/proxy.hpp"
 #include "gateway/reply_headers.hpp"
 #include "gateway/request_identity.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace sluice::gateway {
@@ -27,6 +29,7 @@ using State = RequestParser::State;
 constexpr std::size_t kSmallBuffer = 4 * 1024;
 constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a request did not fit the small one
 constexpr std::size_t kCopiedBody = 16 * 1024;   // below this a copy costs less than a list of slices
+constexpr std::size_t kMaxBuffers = 64;          // that one system call takes
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr unsigned kClientClosed = 499;  // as nginx logs it; never sent
 constexpr std::size_t kLingerBytes = 1024 * 1024;
@@ -315,9 +318,17 @@ Task<bool> Session::write_all() {
   concurrency::Cancel cancel;
   std::optional<Context> ctx;
   std::size_t done = 0;
+  std::size_t since_pause = 0;
   while (done < out_.size()) {
-    const std::size_t count = std::min<std::size_t>(out_.size() - done, 64);
-    std::span<asio::const_buffer> rest(out_.data() + done, count);
+    if (since_pause >= Quantum::kBytes) {
+      since_pause = 0;
+      co_await pause();
+    }
+    std::array<asio::const_buffer, kMaxBuffers> rest;
+    for (std::size_t i = 0, room = Quantum::kBytes; i < rest.size() && done + i < out_.size() && room != 0; ++i) {
+      rest[i] = asio::buffer(out_[done + i], room);
+      room -= rest[i].size();
+    }
     error_code ec;
     std::size_t size = socket_.write_some(rest, ec);
     if (ec == asio::error::would_block) {
@@ -333,6 +344,7 @@ Task<bool> Session::write_all() {
       co_return false;
     }
     written_ += size;
+    since_pause += size;
     while (done < out_.size() && size >= out_[done].size()) size -= out_[done++].size();
     if (size != 0) out_[done] += size;
   }
