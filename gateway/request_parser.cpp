@@ -104,6 +104,13 @@ bool names_other_version(std::string_view head) {
          is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
 }
 
+// What follows a first line without one (HTTP/0.9) is no head, and need not be waited for.
+bool ends_in_version(std::string_view lines) {
+  const std::string_view line = lines.substr(0, lines.find("\r\n"));
+  const std::string_view version = line.substr(line.rfind(' ') + 1);
+  return version.size() != line.size() && version.starts_with("HTTP/");
+}
+
 }  // namespace
 
 class RequestParser::Machine final : public detail::Message {
@@ -202,7 +209,10 @@ class RequestParser::Machine final : public detail::Message {
   std::size_t parse_head(std::string_view input) {
     if (!detail::is_token(input.substr(0, 1))) return refuse_head(Fault::method);
     const auto found = scanner_.scan(input, limits_.max_header);
-    if (found == detail::HeadScanner::State::need_more) return 0;
+    if (found == detail::HeadScanner::State::need_more) {
+      const std::string_view line = input.substr(0, scanner_.size());
+      return line.empty() || ends_in_version(line) ? 0 : refuse_head(Fault::start_line);
+    }
     if (found == detail::HeadScanner::State::failed) return refuse_head(scanner_.fault());
     const std::string_view head = input.substr(0, scanner_.size());
     if (!reader_.read_head(head)) {
