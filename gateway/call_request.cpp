@@ -44,11 +44,26 @@ void forward_query(const Names& names, const std::vector<std::string>& own, std:
   }
 }
 
+/// Many frameworks take `X_Forwarded_For` for X-Forwarded-For. `kept` are meant.
+void remove_underscored(backends::Headers& headers, const std::vector<std::string>& kept) {
+  for (std::size_t i = 0; i < headers.size();) {
+    const std::string_view name = headers.at(i).name;
+    const bool stays = name.find('_') == name.npos ||
+                       std::any_of(kept.begin(), kept.end(), [&](const auto& k) { return backends::iequals(k, name); });
+    if (stays) {
+      ++i;
+    } else {
+      headers.remove(std::string(name));
+    }
+  }
+}
+
 void forward_headers(const Names& names, bool is_proxy, const backends::Headers& from, backends::Headers& to) {
   if (!names.all && names.list.empty()) return;
   if (names.all) {
     to = from;
     to.remove_hop_by_hop();
+    remove_underscored(to, names.list);
   } else {
     for (const std::string& name : names.list) {
       from.find_all(name, [&](std::string_view value) { to.add(name, value); });

@@ -1,9 +1,9 @@
 #include "gateway/request_parser.hpp"
 
 #include "backends/detail/reader.hpp"
+#include "gateway/field_syntax.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace sluice::gateway {
@@ -20,37 +20,6 @@ constexpr std::size_t kMaxKept = 64 * 1024;         // an idle connection does n
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-constexpr std::array<bool, 256> table_of(std::string_view characters) {
-  std::array<bool, 256> table{};
-  for (const char c : characters) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}
-
-bool all_in(const std::array<bool, 256>& table, std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [&](char c) { return table[static_cast<unsigned char>(c)]; });
-}
-
-constexpr auto kAddress = table_of("0123456789abcdefABCDEF:.");
-// Underscores and percent signs are legal in a reg-name; separators that could end a host elsewhere are not.
-constexpr auto kName = table_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=");
-
-// uri-host [":" port] of RFC 9110 §4.2, without user information; not empty.
-bool is_authority(std::string_view text) {
-  std::size_t host_end = 0;
-  if (text.starts_with('[')) {
-    host_end = text.find(']');
-    if (host_end == text.npos || host_end < 3) return false;
-    if (!all_in(kAddress, text.substr(1, host_end - 1))) return false;
-    ++host_end;
-  } else {
-    host_end = std::min(text.find(':'), text.size());
-    if (host_end == 0 || !all_in(kName, text.substr(0, host_end))) return false;
-  }
-  const std::string_view port = text.substr(host_end);
-  if (port.empty()) return true;
-  return port.size() <= 6 && port.front() == ':' && std::all_of(port.begin() + 1, port.end(), is_digit);
 }
 
 Method to_method(detail::http::verb verb) {
