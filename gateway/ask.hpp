@@ -3,28 +3,13 @@
 
 #include "backends/request.hpp"
 #include "concurrency/context.hpp"
-#include "gateway/deployment.hpp"
+#include "gateway/storing.hpp"
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace sluice::gateway {
-
-/// What asking needs, without the request of the client that began it.
-struct Question {
-  Question(std::shared_ptr<const Deployment> d, const CallPlan& p, std::shared_ptr<const backends::Request> r,
-           std::string k, std::shared_ptr<const StaleEntry> s)
-      : deployment(std::move(d)), plan(&p), request(std::move(r)), key(std::move(k)), stored(std::move(s)) {}
-
-  std::shared_ptr<const Deployment> deployment;  // keeps `plan` alive
-  const CallPlan* plan;
-  std::shared_ptr<const backends::Request> request;
-  std::string key;
-  std::shared_ptr<const StaleEntry> stored;  // not fresh any more, to be validated; null: nothing
-};
 
 /// What came of it. *immutable* once it is shared
 struct CallAnswer {

@@ -2,8 +2,8 @@
 
 #include "concurrency/loop.hpp"
 #include "concurrency/select.hpp"
-#include "gateway/call_request.hpp"
 #include "gateway/header_lines.hpp"
+#include "gateway/invalidation.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/redirect.hpp"
 #include "gateway/turns.hpp"
@@ -24,6 +24,7 @@ using concurrency::Context;
 using concurrency::Duration;
 using concurrency::Loop;
 using concurrency::Task;
+using concurrency::TimePoint;
 
 Windows windows_of(const CacheConfig& cache) {
   return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
@@ -98,17 +99,24 @@ bool Call::prepare(const std::vector<Call>& calls, const Found& found) {
     if (culprit == JsonReference::kItem) culprit = plan_.array->call;
     return lacks(culprit ? calls[*culprit].fragment().root_cause() : std::nullopt);
   }
-  request_ = std::move(made->request);
-  key_ = std::move(made->key);
-  if (!key_.empty()) {
-    stored_ = incoming_.deployment->shared.store.find(key_, start_);
-    // Calls of several endpoints share what is stored: this one may have no use for it.
-    const bool is_of_use =
-        !stored_ || (plan_.config.accept[stored_->status] && (is_large(*stored_->body) || fits(plan_, *stored_->body)));
-    if (!is_of_use) stored_.reset();
-    if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
-  }
+  look_up(std::move(*made));
   return true;
+}
+
+void Call::look_up(CallRequest made) {
+  const TimePoint now = Loop::current().now();
+  if (start_ == TimePoint()) start_ = now;
+  request_ = std::move(made.request);
+  key_ = std::move(made.key);
+  if (key_.empty()) return;
+  if (plan_.config.cache->honor_request) wish_ = CacheWish(incoming_.parser.headers());
+  if (wish_.no_store) key_.clear();  // of whoever says that nothing is stored, nor used
+  stored_ = key_.empty() ? nullptr : incoming_.deployment->shared.store.find(key_, now);
+  // Calls of several endpoints share what is stored: this one may have no use for it.
+  const bool is_of_use =
+      !stored_ || (plan_.config.accept[stored_->status] && (is_large(*stored_->body) || fits(plan_, *stored_->body)));
+  if (!is_of_use) stored_.reset();
+  if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), now);
 }
 
 /// Whether what is stored, and is large, is of use.
@@ -176,6 +184,10 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
     co_return co_await finish(std::move(ctx), true);
   }
   if (is_over) co_return is_late(ctx);
+  if (wish_.only_if_cached) {
+    fail(Reason::timeout);
+    co_return false;
+  }
   if (is_large_stored && stored_) shape_stored(ctx);
   concurrency::Cancel cancel;
   if (plan_.config.timeout && item_.empty()) {  // that of all elements together is over them
@@ -213,14 +225,23 @@ bool Call::use_stored_without_asking() {
   }
   const bool is_fresh = standing_ == Freshness::fresh;
   (is_fresh ? metrics.hits : metrics.stale_hits).add();
-  if (!is_fresh && standing_ != Freshness::while_revalidate) return false;
+  if (!suits_the_client()) return false;
   (void)use_stored(Outcome::cached);
   if (is_fresh) {
     fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
-  } else {
+  } else if (standing_ == Freshness::while_revalidate) {
     refresh(question());
   }
   return true;
+}
+
+/// Whether what is stored will do without asking, by the windows and the wish of the client.
+bool Call::suits_the_client() const {
+  const Duration age = stored_->age(Loop::current().now());
+  const Duration left = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - age;
+  if (standing_ == Freshness::fresh) return wish_.accepts_fresh(age, left);
+  if (standing_ == Freshness::while_revalidate) return wish_.accepts_fresh(age, Duration(0));
+  return standing_ == Freshness::if_error && wish_.accepts_stale(age, -left);
 }
 
 Task<bool> Call::fetch_or_be_slow(Context ctx) {
@@ -233,7 +254,10 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
   const auto fired =
       co_await concurrency::select(concurrency::when_received(answer, result), concurrency::when_done(ctx),
                                    concurrency::after(*plan_.config.cache->stale_after));
-  if (fired == 0) co_return take(**result);
+  if (fired == 0) {
+    answer_ = *result;
+    co_return take(*answer_);
+  }
   if (fired == 1) {
     const bool timed_out = ctx.err() == concurrency::Error::deadline_exceeded;
     if (!timed_out) (*cancel)();
@@ -260,6 +284,7 @@ bool Call::take(const CallAnswer& answer) {
   const CallResult& result = answer.result;
   fragment_.took = Loop::current().now() - start_;
   if (result.has_value()) {
+    if (is_unsafe(request_->method)) invalidate(incoming_, plan_, *request_, result->status, result->headers);
     fragment_.status = result->status;
     if (!use(plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes), plan_.shape)) {
       fragment_.outcome = Outcome::missing;
@@ -279,8 +304,7 @@ bool Call::take(const CallAnswer& answer) {
   return false;
 }
 
-/// Whether what is stored may stand in for an answer at the time `when`.
-bool Call::may_replace_errors(concurrency::TimePoint when) const {
+bool Call::may_replace_errors(TimePoint when) const {
   if (!stored_) return false;
   const Freshness standing = stored_->freshness(windows_of(*plan_.config.cache), when);
   return standing != Freshness::expired &&
@@ -326,10 +350,15 @@ bool Call::use(std::string_view bytes, const JsonShape& shape) {
   return true;
 }
 
+void Call::renew() {
+  use_stored(Outcome::fresh);
+  fragment_.age.reset();
+}
+
 void Call::degrade() {
   const CallConfig& config = plan_.config;
   const Reason reason = fragment_.reason.value_or(Reason::cancelled);
-  if (fragment_.took == Duration(0) && start_ != concurrency::TimePoint()) {
+  if (fragment_.took == Duration(0) && start_ != TimePoint()) {
     fragment_.took = Loop::current().now() - start_;
   }
   if (may_replace_errors(Loop::current().now()) && plan_.serves_stale_on(reason, fragment_.status)) {

@@ -5,6 +5,8 @@
 #include "concurrency/channel.hpp"
 #include "concurrency/context.hpp"
 #include "gateway/ask.hpp"
+#include "gateway/cache_control.hpp"
+#include "gateway/call_request.hpp"
 #include "gateway/incoming.hpp"
 #include "gateway/outcome.hpp"
 
@@ -90,6 +92,27 @@ class Call {
   /// In place of a fetch by whoever got the data in another way.
   void settle(Fragment fragment) { fragment_ = std::move(fragment); }
 
+  // For a proxied request, which is not fetched: its parts in its own order.
+
+  /// Looks up what is stored for `made`; again, if that may have changed.
+  void look_up(CallRequest made);
+  /// Makes what is stored the data of the call, if that may be done without asking.
+  [[nodiscard]] bool use_stored_without_asking();
+  /// Whether what is stored may stand in for an answer at the time `when`.
+  [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
+  /// Asks, but takes what is stored after `stale_after`. As fetch().
+  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
+  [[nodiscard]] Question question() const;
+  /// What is stored was found unchanged: it is the data, and fresh.
+  void renew();
+  /// What is stored; null: nothing.
+  [[nodiscard]] const std::shared_ptr<const StaleEntry>& stored() const { return stored_; }
+  /// Of fetch_or_be_slow(), if the data is fresh.
+  [[nodiscard]] const CallAnswerPtr& answer() const { return answer_; }
+  [[nodiscard]] const CacheWish& wish() const { return wish_; }
+
+  [[nodiscard]] Fragment take_fragment() { return std::move(fragment_); }
+
   /// The endpoint has no more use for the call: it was cancelled, or has not begun. One that has failed stays so.
   void skip();
 
@@ -117,13 +140,10 @@ class Call {
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
   [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
   bool join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut);
-  [[nodiscard]] bool use_stored_without_asking();
-  [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
-  [[nodiscard]] Question question() const;
+  [[nodiscard]] bool suits_the_client() const;
   bool take(const CallAnswer& answer);
   bool use_stored(Outcome outcome);
   bool use(std::string_view bytes, const JsonShape& shape);
-  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
   static concurrency::Task<> ask_for(concurrency::Context ctx, Question what,
                                      concurrency::Channel<CallAnswerPtr> answer,
                                      std::shared_ptr<const concurrency::Cancel> cancel);
@@ -134,7 +154,9 @@ class Call {
   std::size_t awaited_ = 0;  // calls that it needs and that have not ended
   std::shared_ptr<const backends::Request> request_;
   std::string key_;  // empty: nothing is stored
+  CacheWish wish_;   // of the client, if it counts
   std::shared_ptr<const StaleEntry> stored_;
+  CallAnswerPtr answer_;
   Freshness standing_ = Freshness::expired;  // of `stored_`, when the call began
   std::shared_ptr<StoredShape> stored_shape_;
   const JsonShape* unshaped_ = nullptr;  // what finish() has still to do with the data of the fragment

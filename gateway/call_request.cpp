@@ -97,7 +97,12 @@ void add_vary(const CacheConfig& cache, const Incoming& incoming, std::string& k
       key.append(1, '\t').append(*own);
       continue;
     }
-    incoming.parser.headers().find_all(name, [&](std::string_view value) { key.append(1, '\t').append(value); });
+    // Several lines are one list (RFC 9110 §5.3).
+    char separator = '\t';
+    incoming.parser.headers().find_all(name, [&](std::string_view value) {
+      key.append(1, separator).append(separator == '\t' ? "" : " ").append(value);
+      separator = ',';
+    });
   }
 }
 
@@ -121,7 +126,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
 
   const std::string_view method = incoming.parser.method_text();
   request->method = config.method ? *config.method : std::string(method == "HEAD" && !plan.is_proxy ? "GET" : method);
-  const bool is_stored = config.cache && request->method == "GET";
+  const bool is_stored = config.cache && (request->method == "GET" || (plan.is_proxy && request->method == "HEAD"));
   forward_headers(config.forward.headers, plan.is_proxy, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
   std::string value;
@@ -157,7 +162,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
     made.key.append(backend.name).append(1, ' ').append(request->target);
     add_vary(*config.cache, incoming, made.key);
     made.key += asked_for;
-    if (!plan.is_json) made.key += kPassedOnKey;
+    if (!plan.is_json) made.key += plan.is_proxy ? kWholeKey : kPassedOnKey;
   }
   made.request = std::move(request);
   return made;

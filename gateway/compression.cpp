@@ -109,7 +109,7 @@ Coding accepted_coding(const backends::Headers& headers) {
 }
 
 bool is_compressible(const Reply& reply, const Incoming& incoming) {
-  if (incoming.endpoint == nullptr || !incoming.endpoint->config.compression) return false;
+  if (incoming.endpoint == nullptr || !incoming.endpoint->config.compression || reply.passed) return false;
   if (reply.status == 204 || reply.status == 304 || !has_text(reply.media_type) || reply.content_length() == 0) {
     return false;
   }

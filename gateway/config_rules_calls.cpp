@@ -218,8 +218,8 @@ class CallRules {
     if (call.follow_redirects > 0 && endpoint.strategy == Strategy::proxy && has(pointer + "/follow_redirects")) {
       error(pointer + "/follow_redirects", "is not available with the strategy \"proxy\"");
     }
-    if (call.cache && endpoint.strategy == Strategy::proxy) {
-      error(pointer + "/cache", "is not available with the strategy \"proxy\"");
+    if (call.cache && call.cache->ignore_origin && call.cache->origin_decides && has(pointer + "/cache")) {
+      error(pointer + "/cache", "has both \"ignore_origin\" and \"origin_decides\"");
     }
     if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
         has(pointer + "/cache")) {

@@ -284,6 +284,8 @@ void write_result(ResponseWriter& writer, const Reply& reply, const AddedHeaders
 
 void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
   write_result(writer, reply, names, scratch);
+  if (names.cache_status && !reply.cache_status.empty()) writer.add(*names.cache_status, reply.cache_status);
+  if (reply.passed) return;
   if (!reply.allow.empty()) writer.add("Allow", reply.allow);
   if (reply.status == 503) writer.add("Retry-After", "1");
   if (!reply.calls.empty()) {

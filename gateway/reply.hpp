@@ -7,6 +7,7 @@
 #include "gateway/runtime.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,10 +27,12 @@ struct Reply {
   std::string_view media_type = "application/json";
   std::vector<std::string_view> body;  // in order; none: the body is `text`
   std::string text;
-  std::string_view coding;         // of the body; empty: none
-  bool depends_on_coding = false;  // another client may get another coding
-  std::string allow;               // value of an Allow header; empty: none
-  std::vector<Call> calls;         // empty for the gateway's own answers
+  std::string_view coding;                  // of the body; empty: none
+  bool depends_on_coding = false;           // another client may get another coding
+  std::optional<backends::Headers> passed;  // the fields of a stored response, in place of `media_type`
+  std::string cache_status;                 // value of Cache-Status; empty: none
+  std::string allow;                        // value of an Allow header; empty: none
+  std::vector<Call> calls;                  // empty for the gateway's own answers
   const EndpointPlan* endpoint = nullptr;
 };
 

@@ -67,6 +67,10 @@ std::string attempt_settings(const CallPlan& plan) {
     if (changes) text.append(1, plan.config.accept[status] ? '+' : '-').append(std::to_string(status));
   }
   text += plan.config.cache && plan.config.cache->ignore_origin ? " ignore_origin" : "";
+  text += plan.config.cache && plan.config.cache->origin_decides ? " origin_decides" : "";
+  if (plan.config.cache) {
+    for (const std::string& name : plan.config.cache->targeted) text.append(" ").append(name);
+  }
   for (const HeaderTemplate& header : plan.config.headers) text.append("\n").append(header.name + ":" + header.value);
   text += " " + std::to_string(plan.config.follow_redirects);
   text += plan.config.forward.headers.all ? "\n*" : "";
@@ -101,7 +105,9 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
     bare.into = call.into;
     fallback_shape = JsonShape(bare);
   }
+  accept_for_stored = call.accept;
   if (!call.cache) return;
+  accept_for_stored &= ~call.cache->stale_on_statuses;
   if (call.cache->stale_if_error > std::chrono::nanoseconds(0)) metrics->export_runway();
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
     const auto word = to_string(static_cast<backends::Reason>(i));

@@ -169,9 +169,14 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
   const Runtime& runtime = *incoming.deployment->runtime;
   const unsigned version =
       parser_.state() == State::need_more || parser_.state() == State::refused ? 11 : parser_.version();
-  writer_.start(reply.status, worker_.http_date());
+  const bool has_date = reply.passed && reply.passed->contains("Date");
+  writer_.start(reply.status, has_date ? std::string_view() : worker_.http_date());
   const std::uint64_t length = reply.content_length();
-  if (reply.status != 204 && !reply.media_type.empty()) writer_.add("Content-Type", reply.media_type);
+  if (reply.passed) {
+    writer_.add_all(*reply.passed);
+  } else if (reply.status != 204 && !reply.media_type.empty()) {
+    writer_.add("Content-Type", reply.media_type);
+  }
   write_identity(incoming);
   write_outcome(writer_, reply, runtime.config.headers, scratch_);
   write_configured(writer_, reply, incoming, scratch_);
