@@ -159,7 +159,7 @@ def fetch_json(port: int, path: str) -> object:
 
 
 def measure(options: argparse.Namespace, peer: Peer, cpu: int) -> Sample:
-    command = ["taskset", "-c", str(cpu), str(options.bin / "sluice-load"), f"http://127.0.0.1:{peer.port}/", "--json",
+    command = ["taskset", "-c", str(cpu), str(options.bin / "sluice-load"), f"http://127.0.0.1:{peer.port}/", "--json", "-",
                "--connections", str(options.connections), "--duration", f"{options.seconds}s"]
     pids = family(peer.pid)
     before = cpu_ns(pids)

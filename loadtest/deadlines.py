@@ -127,7 +127,7 @@ def run_case(options: argparse.Namespace, port: int, number: int, cpus: list[int
     problem = check_body(port, number, case)
     third = "recs=fresh" if case.healthy else "recs=stale|fallback"
     command = ["taskset", "-c", str(cpus[-1]), str(options.bin / "sluice-load"), f"http://127.0.0.1:{port}/case/{number}",
-               "--json", "--rate", str(options.rate), "--requests", str(options.requests), "--connections", "32",
+               "--json", "-", "--rate", str(options.rate), "--requests", str(options.requests), "--connections", "32",
                "--timeout", "5s", "--expect-result", "complete" if case.healthy else "degraded",
                "--expect-call", "user=fresh", "--expect-call", "orders=fresh", "--expect-call", third,
                "--expect-text", '"user":', "--expect-text", '"orders":']
