@@ -1,0 +1,71 @@
+"""One round of load on one gateway: CPU per request, rate, latencies."""
+
+import dataclasses
+import http.client
+import json
+import pathlib
+import statistics
+import subprocess
+from typing import Any
+
+from processes import StartError, cpu_ns, family
+
+
+@dataclasses.dataclass
+class Sample:
+    """What one round gave."""
+
+    cpu_us: float  # of the gateway, per reply
+    rate: float  # replies per second
+    good_rate: float  # and of those as expected
+    p50_us: float
+    p99_us: float
+    p999_us: float
+    max_us: float
+    busy: float  # share of one CPU that the gateway used
+    errors: int
+    remarks: list[str]
+    report: dict[str, Any]
+
+
+def measure(binaries: pathlib.Path, cpu: int | str, url: str, pid: int, *options: str, may_fail: bool = False) -> Sample:
+    """Runs sluice-load with `options` on `cpu` while the CPU time of `pid` and its children is taken."""
+    command = ["taskset", "-c", str(cpu), str(binaries / "sluice-load"), url, "--json", "-", *options]
+    pids = family(pid)
+    before = cpu_ns(pids)
+    run = subprocess.run(command, text=True, capture_output=True)
+    used = cpu_ns(pids) - before
+    if not run.stdout or (run.returncode != 0 and not may_fail):
+        raise StartError(f"{url}: {run.stderr.strip()} {run.stdout[:2000]}")
+    report = json.loads(run.stdout)
+    latency, elapsed = report["latency_us"], max(report["elapsed_s"], 1e-9)
+    return Sample(used / 1e3 / max(1, report["replies"]), report["rate"], report["good"] / elapsed, latency["p50"],
+                  latency["p99"], latency["p99.9"], latency["max"], used / 1e9 / elapsed, sum(report["errors"].values()),
+                  report["remarks"], report)
+
+
+def fetch(port: int, path: str) -> bytes:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        body = reply.read()
+        if reply.status != 200:
+            raise StartError(f"port {port}, {path}: status {reply.status}: {body[:200]!r}")
+        return body
+    finally:
+        connection.close()
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)
+
+
+def digits(value: float) -> str:
+    """Three significant digits, never in exponents."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def spread(values: list[float]) -> str:
+    """`median (min–max)`."""
+    return f"{digits(median(values))} ({digits(min(values))}–{digits(max(values))})"
