@@ -102,7 +102,7 @@ std::vector<std::string> CommandLine::parse(int argc, char** argv) const {
 void CommandLine::print_help() const {
   std::printf("usage: %s %s\n\n%s\n\n", program_.c_str(), synopsis_.c_str(), about_.c_str());
   const auto line = [](const std::string& left, const std::string& help) {
-    std::printf("  %-26s %s\n", left.c_str(), help.c_str());
+    std::printf("  %-30s %s\n", left.c_str(), help.c_str());
   };
   for (const Option& option : options_) line(option.name + ' ' + option.value_name, option.help);
   line("--help", "print this and exit");

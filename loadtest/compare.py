@@ -16,13 +16,14 @@ from typing import Any
 
 import compare_page
 import growth
-from measure import Sample, fetch, measure, median
+from measure import MeasureError, Sample, fetch, measure, median
 from peers import PEERS, Absent, Peer, Running, Setting
 from processes import ROOT, Processes, StartError
 
-FAULTS = {"hangs": "hang=header", "drips": "drip_ms=100;drip_bytes=1;drip_from=body"}
+FAULTS = {"hangs": "hang=header", "drips": "status=200;drip_ms=100;drip_bytes=1;drip_from=body"}
 FAULT_DEADLINE_MS = 500
 FAULT_RATE = 100
+WARM_UP = "300ms"  # in which connections are made, to the backends, too
 
 
 @dataclasses.dataclass
@@ -34,6 +35,7 @@ class Results:
     latency_rate: dict[tuple[int, int], int] = dataclasses.field(default_factory=dict)
     overload: dict[str, dict[int, Sample]] = dataclasses.field(default_factory=dict)
     faults: dict[str, dict[str, Sample]] = dataclasses.field(default_factory=dict)
+    failed: list[str] = dataclasses.field(default_factory=list)  # what fell out of which cell, and why
     absent: dict[str, str] = dataclasses.field(default_factory=dict)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
@@ -100,11 +102,19 @@ class Comparison:
             running = self.start_peers(processes, self.start_backends(processes, count, size))
             cell: dict[str, list[Sample]] = {name: [] for name in running}
             self.results.cells[count, size] = cell
-            names = list(running)
             for turn in range(self.options.rounds):
+                names = list(running)
                 for name in names[turn % len(names):] + names[:turn % len(names)]:
-                    sample = self.measure(running[name], "--connections", str(self.options.connections), "--duration",
-                                          self.seconds())
+                    try:
+                        sample = self.measure(running[name], "--connections", str(self.options.connections), "--duration",
+                                              self.seconds(), "--timeout", "15s")
+                    except MeasureError as error:
+                        if name == "floor":
+                            raise
+                        self.say(f"N = {count}, {size} B: {name} failed: {error}")
+                        self.results.failed.append(f"{name} at N = {count}, {size} B: {error}")
+                        del running[name], cell[name]
+                        continue
                     cell[name].append(sample)
                     self.say(f"N = {count}, {size} B, round {turn + 1}: {name} {sample.cpu_us:.1f} us")
             if count == 3 or (count == 1 and size == 200):
@@ -123,16 +133,18 @@ class Comparison:
         for turn in range(max(1, self.options.rounds - 1)):
             for name in list(running)[turn:] + list(running)[:turn]:
                 rows[name].append(self.measure(running[name], "--rate", str(rate), "--connections", "256", "--duration",
-                                               self.seconds(1.5), "--timeout", "2s", may_fail=True))
+                                               self.seconds(1.5), "--warm-up", WARM_UP, "--timeout", "2s", may_fail=True))
                 self.say(f"N = {count}, {size} B, {rate}/s: {name} p99 {rows[name][-1].p99_us / 1e3:.1f} ms")
 
     def overload(self, running: dict[str, Running]) -> None:
+        """Over as many connections as it answers in a second, so that the pressure is the same for all."""
         for name, peer in running.items():
             capacity = median([sample.rate for sample in self.results.cells[3, 4096][name]])
             self.results.overload[name] = {}
             for factor in (2, 4):
-                sample = self.measure(peer, "--rate", str(int(capacity * factor)), "--connections", "1000", "--duration",
-                                      self.seconds(1.5), "--timeout", "1s", may_fail=True)
+                sample = self.measure(peer, "--rate", str(int(capacity * factor)), "--connections",
+                                      str(min(8000, max(64, int(capacity)))), "--duration", self.seconds(4), "--warm-up",
+                                      "1s", "--timeout", "2s", may_fail=True)
                 self.results.overload[name][factor] = sample
                 self.say(f"{factor}x overload: {name} {sample.good_rate / capacity:.0%} of its own rate")
                 time.sleep(0.2)  # what was queued is worked off before the next
@@ -163,9 +175,11 @@ def plan(options: argparse.Namespace) -> None:
     merging = sum(1 for peer in PEERS if peer.merges and peer.name in options.peers and peer.name != "KrakenD")
     passing = sum(1 for peer in PEERS if not peer.merges and peer.name in options.peers)
     cells = sum((merging + (passing if count == 1 else 0)) * len(options.sizes) for count in options.backends)
-    extra = 1.5 * merging * (len(options.sizes) * max(1, options.rounds - 1) + 2 + len(FAULTS)) + 1.5 * passing
-    rounds, runs = cells * options.rounds + extra, cells * options.rounds + extra / 1.5
-    fixed = 0.35 * runs + 4 * len(options.sizes) * len(options.backends) + 3 * merging  # starts, timeouts
+    latencies = (merging * len(options.sizes) + merging + passing) * max(1, options.rounds - 1)
+    bad, overloads = merging * len(FAULTS), merging * 2
+    rounds = cells * options.rounds + 1.5 * (latencies + bad) + 4 * overloads
+    fixed = (0.35 * (cells * options.rounds + bad) + latencies + 4 * overloads + 3 * bad  # starts, warm-ups, timeouts
+             + 4 * len(options.sizes) * len(options.backends))
     options.unit = min(3.0, max(0.2, (options.minutes * 60 - fixed) / rounds))
 
 

@@ -28,6 +28,9 @@ def cpu_table(results: Any, count: int, sizes: list[int]) -> str:
         row = [name, JSON[name]]
         for size in sizes:
             cell = results.cells[count, size]
+            if name not in cell:
+                row += ["failed", "", ""]
+                continue
             row += [spread([s.cpu_us for s in cell[name]]), spread(ratios(cell, name)),
                     f"{median([s.busy for s in cell[name]]):.0%}"]
         rows.append(row)
@@ -39,7 +42,7 @@ def cpu_table(results: Any, count: int, sizes: list[int]) -> str:
 
 def better(results: Any, sizes: list[int], counts: list[int]) -> str:
     """Every cell in which a peer needs less CPU than Sluice does for the same work."""
-    found = []
+    found: dict[str, list[str]] = {}
     for count in counts:
         for size in sizes:
             cell = results.cells[count, size]
@@ -49,8 +52,11 @@ def better(results: Any, sizes: list[int], counts: list[int]) -> str:
                     continue
                 factor = median([s.cpu_us for s in cell[own]]) / median([s.cpu_us for s in cell[name]])
                 if factor > 1:
-                    found.append(f"{name} (N = {count}, {size_name(size)}: {factor:.2f} times less; it {JSON[name]})")
-    return "Cheaper than Sluice: " + "; ".join(found) + "." if found else "No peer was cheaper than Sluice in any row."
+                    found.setdefault(name, []).append(f"{factor:.2f} times at N = {count}, {size_name(size)}")
+    if not found:
+        return "No peer was cheaper than Sluice in any row."
+    return "Cheaper than Sluice (proxies: than its `proxy` strategy), by how much:\n\n" + "\n".join(
+        f"- {name} ({JSON[name]}): {', '.join(cells)}" for name, cells in found.items())
 
 
 def latency_table(results: Any, key: tuple[int, int]) -> str:
@@ -116,7 +122,8 @@ def plots(results: Any, counts: list[int], sizes: list[int]) -> list[str]:
 
 def section(results: Any, options: argparse.Namespace, images: list[str]) -> str:
     counts, sizes = options.backends, options.sizes
-    versions = ", ".join(f"{name} {version}" for name, version in results.versions.items() if version)
+    known = {name.split("+")[0].split()[0]: version for name, version in results.versions.items() if version}
+    versions = ", ".join(f"{name} {version}" for name, version in known.items())
     text = [f"""## Beside others
 
 `./run compare` (here {(time.monotonic() - options.began) / 60:.0f} minutes) on {pages.machine()}. {versions}. The gateway has one
@@ -132,11 +139,14 @@ gateway used: below 100 % load generator and backends were the bottleneck, and i
         text.append(f"### Latency at {results.latency_rate[count, size]}/s (half of what Sluice can), N = {count}, "
                     f"{size_name(size)}\n\n" + latency_table(results, (count, size)))
     if results.overload:
-        text.append("### Overload, N = 3, 4 KiB\n\nTwo and four times what each can do by itself, over 1000 connections; a reply "
-                    "that takes longer than 1 s after its send is an error. Good replies as a share of its own rate.\n\n"
+        text.append("### Overload, N = 3, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections as "
+                    "it answers in a second; a reply that takes longer than 2 s after its send is an error. Good replies as a share of "
+                    "its own rate.\n\n"
                     + overload_table(results))
     text.append("### One of three backends hangs, or drips a byte each 100 ms\n\n100 requests per second, deadline 500 ms "
                 "everywhere (nginx: `proxy_read_timeout`, which starts anew with every byte).\n\n" + fault_table(results))
+    if results.failed:
+        text.append("Failed: " + "; ".join(results.failed) + ".")
     if results.absent:
         text.append("Absent: " + "; ".join(f"{name} ({reason})" for name, reason in results.absent.items()) + ".")
     return "\n\n".join(text)

@@ -35,9 +35,11 @@ class Growth:
         return processes.start(command, self.backend_cpu, announces=count)[1]
 
     def rounds(self, peer: Running, *options: str, path: str = "/", connections: int = 64) -> list[Sample]:
+        """Longer for many connections, so that making them counts little."""
+        seconds = self.unit * (1 + connections / 2500)
         url = f"http://127.0.0.1:{peer.port}{path}"
         return [measure(self.options.bin, self.load_cpu, url, peer.pid, "--connections", str(connections), "--duration",
-                        f"{self.unit:.2f}s", "--timeout", "10s", *options) for _ in range(self.options.rounds)]
+                        f"{seconds:.2f}s", "--timeout", "10s", *options) for _ in range(self.options.rounds)]
 
     def by_backends(self) -> str:
         rows: list[list[str]] = []

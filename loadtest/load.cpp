@@ -30,7 +30,7 @@ struct Options {
   std::string file, json, html;
   bool allow_remote = false, is_quiet = false, shows_progress = isatty(STDERR_FILENO) == 1;
   std::optional<std::size_t> connections;
-  std::optional<std::chrono::nanoseconds> timeout, duration;
+  std::optional<std::chrono::nanoseconds> timeout, duration, warm_up;
   std::optional<Limits> limits;
   std::vector<std::pair<double, double>> rates;  // from, to
   RequestKind request;
@@ -58,6 +58,8 @@ void add_load_options(CommandLine& command, Options& options) {
       [&](auto v) { options.rates.push_back(parse_rates(v)); });
   add("--duration", "TIME", "send for so long in each phase (10s; with --requests 10m)",
       [&](auto v) { options.duration = parse_duration(v); });
+  add("--warm-up", "TIME", "before that the same at the first rate, left out of totals and limits",
+      [&](auto v) { options.warm_up = parse_duration(v); });
   add("--requests", "N", "send no more than these", [&](auto v) { options.max_requests = parse_count(v); });
   add("--method", "NAME", "GET", [&](auto v) {
     if (v.empty() || v.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ") != std::string_view::npos)
@@ -166,6 +168,13 @@ Scenario scenario_from_options(Options& options, const std::string& url) {
     phase.rate = from;
     phase.rate_to = to;
     scenario.phases.push_back(phase);
+  }
+  if (options.warm_up) {
+    Phase& warm_up = *scenario.phases.insert(scenario.phases.begin(), scenario.phases.front());
+    warm_up.name = "warm-up";
+    warm_up.duration = *options.warm_up;
+    warm_up.rate_to = warm_up.rate;
+    warm_up.is_warm_up = true;
   }
   return scenario;
 }

@@ -11,11 +11,15 @@ from typing import Any
 from processes import StartError, cpu_ns, family
 
 
+class MeasureError(StartError):
+    """A round in which something was not as expected; the text says what."""
+
+
 @dataclasses.dataclass
 class Sample:
     """What one round gave."""
 
-    cpu_us: float  # of the gateway, per reply
+    cpu_us: float  # of the gateway, per reply, those of a warm-up included
     rate: float  # replies per second
     good_rate: float  # and of those as expected
     p50_us: float
@@ -35,12 +39,13 @@ def measure(binaries: pathlib.Path, cpu: int | str, url: str, pid: int, *options
     before = cpu_ns(pids)
     run = subprocess.run(command, text=True, capture_output=True)
     used = cpu_ns(pids) - before
+    report = json.loads(run.stdout) if run.stdout else {"failed": [run.stderr.strip()], "first_problem": ""}
     if not run.stdout or (run.returncode != 0 and not may_fail):
-        raise StartError(f"{url}: {run.stderr.strip()} {run.stdout[:2000]}")
-    report = json.loads(run.stdout)
+        raise MeasureError("; ".join([*report["failed"], report["first_problem"]]))
     latency, elapsed = report["latency_us"], max(report["elapsed_s"], 1e-9)
-    return Sample(used / 1e3 / max(1, report["replies"]), report["rate"], report["good"] / elapsed, latency["p50"],
-                  latency["p99"], latency["p99.9"], latency["max"], used / 1e9 / elapsed, sum(report["errors"].values()),
+    replies = sum(phase["replies"] for phase in report["phases"])
+    return Sample(used / 1e3 / max(1, replies), report["rate"], report["good"] / elapsed, latency["p50"],
+                  latency["p99"], latency["p99.9"], latency["max"], used / 1e9 / max(report["run_s"], 1e-9), sum(report["errors"].values()),
                   report["remarks"], report)
 
 

@@ -12,13 +12,14 @@ from processes import ROOT
 
 PAGE = ROOT / "docs/performance.md"
 PLOTS = ROOT / "docs/performance"
-COLORS = ["#2f6fd0", "#8a8f98", "#d9772b", "#b3307a", "#1f9482", "#7a56c9", "#7c8a1e", "#a0522d"]
+OWN = {"sluice": "#2f6fd0", "sluice proxy": "#6aa3f0", "floor": "#8a8f98"}
+COLORS = ["#d9772b", "#b3307a", "#1f9482", "#7a56c9", "#7c8a1e", "#a0522d", "#c14b4b"]
 STYLE = """<style>
 text { font: 13px system-ui, "Segoe UI", sans-serif; fill: #3c4653; }
 .head { font-size: 15px; font-weight: 600; fill: #1c2430; }
-.grid { stroke: #d9dee4; }
+.grid { stroke: #d9dee4; } .whisker { stroke: #1c2430; stroke-width: 1.5; fill: none; }
 @media (prefers-color-scheme: dark) {
-  text { fill: #aeb8c4; } .head { fill: #e6eaf0; } .grid { stroke: #38424f; }
+  text { fill: #aeb8c4; } .head { fill: #e6eaf0; } .grid { stroke: #38424f; } .whisker { stroke: #e6eaf0; }
 }
 </style>"""
 
@@ -48,6 +49,11 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 def log_ticks(low: float, high: float) -> list[float]:
     steps = [m * 10.0**e for e in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1) for m in (1, 2, 5)]
     return [v for v in steps if low * 0.999 <= v <= high * 1.001]
+
+
+def color_of(label: str, labels: list[str]) -> str:
+    others = [other for other in labels if other not in OWN]
+    return OWN.get(label) or COLORS[others.index(label) % len(COLORS)]
 
 
 def short(value: float) -> str:
@@ -80,10 +86,10 @@ def bars(name: str, title: str, unit: str, groups: dict[str, list[tuple[str, flo
         parts.append(f'<text class="head" x="12" y="{y + 16}">{html.escape(group_name)}</text>')
         y += 26
         for label, middle, least, most in group:
-            color = COLORS[labels.index(label) % len(COLORS)]
+            color = color_of(label, labels)
             parts += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{html.escape(label)}</text>',
                       f'<rect x="{left}" y="{y + 3}" width="{max(1, at(middle) - left):.1f}" height="{row - 7}" rx="2" fill="{color}"/>',
-                      f'<path d="M{at(least):.1f} {y + row / 2}H{at(most):.1f}" stroke="#000" stroke-opacity=".45"/>',
+                      f'<path class="whisker" d="M{at(least):.1f} {y + row / 2 - 1}H{at(most):.1f}"/>',
                       f'<text x="{at(most) + 6:.1f}" y="{y + 14}">{short(middle) if middle >= 10 else f"{middle:.2f}"}{unit}</text>']
             y += row
         y += 4
@@ -109,7 +115,7 @@ def lines(name: str, title: str, x_name: str, y_name: str, series: dict[str, lis
     parts += [f'<text x="{(left + width - right) / 2}" y="{height - bottom + 38}" text-anchor="middle">{html.escape(x_name)}; '
               f'upwards: {html.escape(y_name)}</text>']
     for i, (label, line) in enumerate(series.items()):
-        color = COLORS[i % len(COLORS)]
+        color = color_of(label, list(series))
         path = "".join(f"{'L' if j else 'M'}{x_at(x):.1f} {y_at(y):.1f}" for j, (x, y) in enumerate(line))
         parts += [f'<path d="{path}" fill="none" stroke="{color}" stroke-width="2.5"/>']
         parts += [f'<circle cx="{x_at(x):.1f}" cy="{y_at(y):.1f}" r="3.5" fill="{color}"/>' for x, y in line]
