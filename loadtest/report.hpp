@@ -51,7 +51,7 @@ struct Report : Stats {
   bool is_open_loop = false;
   std::size_t connections = 0;
   std::chrono::nanoseconds elapsed{};      // from the first intended send after the warm-up to the last reply
-  std::chrono::nanoseconds run_elapsed{};  // warm-up included
+  std::chrono::nanoseconds run_elapsed{};  // to the last reply or error, warm-up included
   std::vector<PhaseReport> phases;
   std::vector<std::pair<std::string, Stats>> requests;  // by the name of the request
   std::uint64_t reconnects = 0;                         // connections opened after the first ones

@@ -76,7 +76,7 @@ Report Runner::run(const volatile std::sig_atomic_t& interrupted, const std::fun
   open_all();
   has_started_ = true;
   const nanoseconds cpu_before = cpu_time();
-  start_ = stop_ = last_reply_ = last_shown_ = Clock::now();
+  start_ = stop_ = last_reply_ = last_event_ = last_shown_ = Clock::now();
   for (const Phase& phase : scenario_.phases) stop_ += phase.duration;
   phase_end_ = start_ + scenario_.phases[0].duration;
   for (;;) {
@@ -99,7 +99,8 @@ void Runner::end_report() {
     for (; schedule_.next(); schedule_.advance())
       count_error(schedule_.next()->phase, std::nullopt, Kind::unsent, "no connection became free in time");
   report_.sum_up();
-  report_.run_elapsed = report_.elapsed = last_reply_ - start_;
+  report_.run_elapsed = last_event_ - start_;
+  report_.elapsed = last_reply_ - start_;
   for (const PhaseReport& phase : report_.phases)
     if (phase.phase.is_warm_up) report_.elapsed = std::max(nanoseconds(0), report_.elapsed - phase.phase.duration);
 }
@@ -258,7 +259,7 @@ void Runner::finish(Connection& connection, TimePoint now) {
   const nanoseconds latency = now - connection.intended;
   PhaseReport& phase = report_.phases[connection.phase];
   const bool is_measured = !phase.phase.is_warm_up;
-  last_reply_ = now;
+  last_reply_ = last_event_ = now;
   connection.state = Connection::State::idle;
   --busy_;
   report_.timeline.record(now - start_, latency);
@@ -291,7 +292,10 @@ void Runner::count_error(std::size_t phase, std::optional<std::size_t> request, 
   ++errors_;
   ++report_.phases[phase].stats.errors[static_cast<std::size_t>(kind)];
   if (report_.first_problem.empty()) report_.first_problem = problem;
-  if (has_started_) report_.timeline.count(Clock::now() - start_, outcome_of(kind));
+  if (has_started_) {
+    last_event_ = Clock::now();
+    report_.timeline.count(last_event_ - start_, outcome_of(kind));
+  }
   if (request && !report_.phases[phase].phase.is_warm_up)
     ++report_.requests[*request].second.errors[static_cast<std::size_t>(kind)];
 }

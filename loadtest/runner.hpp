@@ -115,7 +115,7 @@ class Runner {
   std::size_t connecting_ = 0, busy_ = 0;
   bool has_started_ = false, is_stopped_ = false;
   int connect_error_ = 0;  // the last
-  TimePoint start_, stop_, last_reply_;
+  TimePoint start_, stop_, last_reply_, last_event_;
   std::uint64_t serial_ = 0;  // requests sent
   std::size_t phase_ = 0;     // by the clock
   TimePoint phase_end_;
