@@ -6,7 +6,6 @@ All run in one go, in turns, each gateway alone on one CPU, load generator and b
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import pathlib
@@ -16,28 +15,14 @@ from typing import Any
 
 import compare_page
 import growth
-from measure import MeasureError, Sample, fetch, measure, median
-from peers import PEERS, Absent, Peer, Running, Setting
+from measure import MeasureError, Results, Sample, fetch, measure, median
+from peers import PEERS, Absent, Running, Setting
 from processes import ROOT, Processes, StartError
 
 FAULTS = {"hangs": "hang=header", "drips": "status=200;drip_ms=100;drip_bytes=1;drip_from=body"}
 FAULT_DEADLINE_MS = 500
 FAULT_RATE = 100
 WARM_UP = "300ms"  # in which connections are made, to the backends, too
-
-
-@dataclasses.dataclass
-class Results:
-    """What was measured; `cells` by backends and bytes of each body, then by peer: a sample a round."""
-
-    cells: dict[tuple[int, int], dict[str, list[Sample]]] = dataclasses.field(default_factory=dict)
-    latency: dict[tuple[int, int], dict[str, list[Sample]]] = dataclasses.field(default_factory=dict)
-    latency_rate: dict[tuple[int, int], int] = dataclasses.field(default_factory=dict)
-    overload: dict[str, dict[int, Sample]] = dataclasses.field(default_factory=dict)
-    faults: dict[str, dict[str, Sample]] = dataclasses.field(default_factory=dict)
-    failed: list[str] = dataclasses.field(default_factory=list)  # what fell out of which cell, and why
-    absent: dict[str, str] = dataclasses.field(default_factory=dict)
-    versions: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def loosely(value: object) -> object:

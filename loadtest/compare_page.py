@@ -3,10 +3,9 @@
 import argparse
 import sys
 import time
-from typing import Any
 
 import pages
-from measure import Sample, digits, median, spread
+from measure import Results, Sample, digits, median, spread
 from peers import PEERS
 
 JSON = {peer.name: peer.json for peer in PEERS}
@@ -21,7 +20,7 @@ def ratios(cell: dict[str, list[Sample]], name: str) -> list[float]:
     return [sample.cpu_us / base.cpu_us for sample, base in zip(cell[name], cell["floor"])]
 
 
-def cpu_table(results: Any, count: int, sizes: list[int]) -> str:
+def cpu_table(results: Results, count: int, sizes: list[int]) -> str:
     names = list(dict.fromkeys(name for size in sizes for name in results.cells[count, size]))
     rows = []
     for name in names:
@@ -40,7 +39,7 @@ def cpu_table(results: Any, count: int, sizes: list[int]) -> str:
     return pages.table(heads, rows)
 
 
-def better(results: Any, sizes: list[int], counts: list[int]) -> str:
+def better(results: Results, sizes: list[int], counts: list[int]) -> str:
     """Every cell in which a peer needs less CPU than Sluice does for the same work."""
     found: dict[str, list[str]] = {}
     for count in counts:
@@ -59,7 +58,7 @@ def better(results: Any, sizes: list[int], counts: list[int]) -> str:
         f"- {name} ({JSON[name]}): {', '.join(cells)}" for name, cells in found.items())
 
 
-def latency_table(results: Any, key: tuple[int, int]) -> str:
+def latency_table(results: Results, key: tuple[int, int]) -> str:
     wanted = results.latency_rate[key]
     rows = []
     for name, samples in results.latency[key].items():
@@ -70,7 +69,7 @@ def latency_table(results: Any, key: tuple[int, int]) -> str:
     return pages.table(["", "p50 ms", "p99 ms", "p99.9 ms", "replies/s", "errors"], rows)
 
 
-def overload_table(results: Any) -> str:
+def overload_table(results: Results) -> str:
     rows = []
     for name, samples in results.overload.items():
         capacity = median([s.rate for s in results.cells[3, 4096][name]])
@@ -84,7 +83,7 @@ def overload_table(results: Any) -> str:
                         "errors"], rows)
 
 
-def fault_table(results: Any) -> str:
+def fault_table(results: Results) -> str:
     names = list(dict.fromkeys(name for rows in results.faults.values() for name in rows))
     body = []
     for name in names:
@@ -103,7 +102,7 @@ def fault_table(results: Any) -> str:
     return pages.table(heads, body)
 
 
-def plots(results: Any, counts: list[int], sizes: list[int]) -> list[str]:
+def plots(results: Results, counts: list[int], sizes: list[int]) -> list[str]:
     count = 3 if 3 in counts else counts[0]
     groups = {}
     for size in sizes:
@@ -120,17 +119,17 @@ def plots(results: Any, counts: list[int], sizes: list[int]) -> list[str]:
     return shown
 
 
-def section(results: Any, options: argparse.Namespace, images: list[str]) -> str:
+def section(results: Results, options: argparse.Namespace, images: list[str]) -> str:
     counts, sizes = options.backends, options.sizes
     known = {name.split("+")[0].split()[0]: version for name, version in results.versions.items() if version}
     versions = ", ".join(f"{name} {version}" for name, version in known.items())
-    text = [f"""## Beside others
-
-`./run compare` (here {(time.monotonic() - options.began) / 60:.0f} minutes) on {pages.machine()}. {versions}. The gateway has one
-CPU and one worker; load generator and backends share the others. Everything runs in one go and in turns: {options.rounds} rounds of
-{options.unit:.1f} s for each gateway in each cell. Figures are medians over the rounds, with minimum and maximum. Sluice runs as it is used: JSON
-validated, headers, metrics, access log. "× floor" is to `sluice-floor` in the same round. "busy" is the share of its CPU that the
-gateway used: below 100 % load generator and backends were the bottleneck, and it made smaller batches."""]
+    minutes = (time.monotonic() - options.began) / 60
+    text = ["## Beside others", f"`./run compare` (here {minutes:.0f} minutes) on {pages.machine()}. {versions}. The gateway "
+            "has one CPU and one worker; load generator and backends share the others. Everything runs in one go and in turns: "
+            f"{options.rounds} rounds of {options.unit:.1f} s for each gateway in each cell. Figures are medians over the "
+            "rounds, with minimum and maximum. Sluice runs as it is used: JSON validated, headers, metrics, access log. \"× floor\" is to "
+            "`sluice-floor` in the same round. \"busy\" is the share of its CPU that the gateway used: below 100 % load generator "
+            "and backends were the bottleneck, and it made smaller batches."]
     text += images
     for count in counts:
         text.append(f"### CPU per request, N = {count}, {options.connections} connections\n\n" + cpu_table(results, count, sizes))
@@ -139,10 +138,9 @@ gateway used: below 100 % load generator and backends were the bottleneck, and i
         text.append(f"### Latency at {results.latency_rate[count, size]}/s (half of what Sluice can), N = {count}, "
                     f"{size_name(size)}\n\n" + latency_table(results, (count, size)))
     if results.overload:
-        text.append("### Overload, N = 3, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections as "
-                    "it answers in a second; a reply that takes longer than 2 s after its send is an error. Good replies as a share of "
-                    "its own rate.\n\n"
-                    + overload_table(results))
+        text.append("### Overload, N = 3, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections "
+                    "as it answers in a second; a reply that takes longer than 2 s after its send is an error. Good replies "
+                    "as a share of its own rate.\n\n" + overload_table(results))
     text.append("### One of three backends hangs, or drips a byte each 100 ms\n\n100 requests per second, deadline 500 ms "
                 "everywhere (nginx: `proxy_read_timeout`, which starts anew with every byte).\n\n" + fault_table(results))
     if results.failed:
@@ -152,7 +150,7 @@ gateway used: below 100 % load generator and backends were the bottleneck, and i
     return "\n\n".join(text)
 
 
-def write(results: Any, options: argparse.Namespace) -> None:
+def write(results: Results, options: argparse.Namespace) -> None:
     images = [] if options.no_page else plots(results, options.backends, options.sizes)
     text = section(results, options, images)
     if options.no_page:

@@ -64,7 +64,8 @@ class Growth:
         return "" if self.options.no_page else pages.lines(name, title, x, y, series)
 
     def by_endpoints(self) -> str:
-        rows, points = [], []
+        rows: list[list[str]] = []
+        points: list[tuple[float, float]] = []
         for count in (10, 100, 1000, 10_000):
             with Processes() as processes:
                 addresses = self.backends(processes, 1, 200)
@@ -80,12 +81,13 @@ class Growth:
                 self.say(f"{count} endpoints: {median(cpu):.1f} us, {memory / MIB:.1f} MiB, start {started:.0f} ms")
                 points.append((count, median(cpu)))
                 rows.append([f"{count:,}", spread(cpu), digits(memory / MIB), digits(started)])
-        return "### Endpoints\n\n" + self.plot("growth-endpoints", "CPU per request by endpoints configured", "endpoints", "µs",
-                                               {"sluice": points}) + "\n\n" + pages.table(
-            ["endpoints", "µs a request", "RSS MiB", "listening after ms"], rows)
+        image = self.plot("growth-endpoints", "CPU per request by endpoints configured", "endpoints", "µs", {"sluice": points})
+        heads = ["endpoints", "µs a request", "RSS MiB", "listening after ms"]
+        return f"### Endpoints\n\n{image}\n\n" + pages.table(heads, rows)
 
     def by_connections(self) -> str:
-        rows, points = [], []
+        rows: list[list[str]] = []
+        points: list[tuple[float, float]] = []
         with Processes() as processes:
             addresses = self.backends(processes, 1, 200)
             config = sluice_config(addresses, 10_000)
@@ -100,9 +102,10 @@ class Growth:
                 rows.append([f"{count:,}", spread(cpu), digits(median([s.rate for s in samples])),
                              digits(median([s.p99_us for s in samples]) / 1e3)])
             idle = self.idle_memory(start_sluice_with(setting, config))
-        image = self.plot("growth-connections", "CPU per request by busy connections, N = 1", "connections", "µs", {"sluice": points})
-        return f"### Connections\n\n{image}\n\n" + pages.table(["connections, all busy", "µs a request", "replies/s", "p99 ms"],
-                                                              rows) + f"\n\n{idle}"
+        image = self.plot("growth-connections", "CPU per request by busy connections, N = 1", "connections", "µs",
+                          {"sluice": points})
+        heads = ["connections, all busy", "µs a request", "replies/s", "p99 ms"]
+        return f"### Connections\n\n{image}\n\n{pages.table(heads, rows)}\n\n{idle}"
 
     def idle_memory(self, peer: Running, count: int = 10_000) -> str:
         """Growth of RSS for each connection that has only been opened, and for each that has had a reply."""
@@ -138,8 +141,8 @@ class Growth:
                 self.say(f"{workers} workers: {median([s.rate for s in samples]):.0f}/s")
                 rows.append([str(workers), spread([s.cpu_us for s in samples]), spread([s.rate for s in samples]),
                              f"{median([s.busy for s in samples]):.0%}"])
-        return ("### Workers\n\nN = 3, 200 B, 128 connections. Where the machine has two CPUs, the second worker shares its CPU with "
-                "load generator and backends: the CPU per request counts, not the rate.\n\n"
+        return ("### Workers\n\nN = 3, 200 B, 128 connections. Where the machine has two CPUs, the second worker shares its "
+                "CPU with load generator and backends: the CPU per request counts, not the rate.\n\n"
                 + pages.table(["workers", "µs a request", "replies/s", "CPU used"], rows))
 
     def by_bodies(self) -> str:
@@ -161,8 +164,8 @@ class Growth:
                 for name, cpu in (("sluice", merge), ("sluice proxy", proxy), ("floor", floor)):
                     points[name].append((size / KIB, median(cpu)))
                 name = f"{size // MIB} MiB" if size >= MIB else f"{size // KIB} KiB"
-                rows.append([name, spread(merge), digits(median(merge) * 1e3 / size), spread(proxy), digits(median(floor)),
-                             digits(median(merge) / median(floor))])
+                rows.append([name, spread(merge), digits(median(merge) * 1e3 / size), spread(proxy),
+                             digits(median(floor)), digits(median(merge) / median(floor))])
         image = self.plot("growth-bodies", "CPU per request by the size of the body, N = 1", "KiB", "µs", points)
         return f"### Bodies\n\nN = 1; 4 connections from 1 MiB on, else 64.\n\n{image}\n\n" + pages.table(
             ["body", "merge: µs", "ns a byte", "proxy: µs", "floor µs", "merge × floor"], rows)
@@ -213,8 +216,8 @@ def run(options: argparse.Namespace) -> int:
                                       growth.by_workers, growth.by_bodies]
     texts = [part() for part in parts]
     text = (f"## As things grow\n\n`./run compare --growth` (here {(time.monotonic() - options.began) / 60:.1f} minutes) on "
-            f"{pages.machine()}. One worker on one CPU, closed loop of 64 connections, {options.rounds} rounds of {growth.unit:.1f} s; "
-            "medians with minimum and maximum.\n\n" + "\n\n".join(texts))
+            f"{pages.machine()}. One worker on one CPU, closed loop of 64 connections, {options.rounds} rounds of "
+            f"{growth.unit:.1f} s; medians with minimum and maximum.\n\n" + "\n\n".join(texts))
     if options.no_page:
         print(text)
     else:

@@ -32,6 +32,20 @@ class Sample:
     report: dict[str, Any]
 
 
+@dataclasses.dataclass
+class Results:
+    """What was measured; `cells` by backends and bytes of each body, then by peer: a sample a round."""
+
+    cells: dict[tuple[int, int], dict[str, list[Sample]]] = dataclasses.field(default_factory=dict)
+    latency: dict[tuple[int, int], dict[str, list[Sample]]] = dataclasses.field(default_factory=dict)
+    latency_rate: dict[tuple[int, int], int] = dataclasses.field(default_factory=dict)
+    overload: dict[str, dict[int, Sample]] = dataclasses.field(default_factory=dict)
+    faults: dict[str, dict[str, Sample]] = dataclasses.field(default_factory=dict)
+    failed: list[str] = dataclasses.field(default_factory=list)  # what fell out of which cell, and why
+    absent: dict[str, str] = dataclasses.field(default_factory=dict)
+    versions: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
 def measure(binaries: pathlib.Path, cpu: int | str, url: str, pid: int, *options: str, may_fail: bool = False) -> Sample:
     """Runs sluice-load with `options` on `cpu` while the CPU time of `pid` and its children is taken."""
     command = ["taskset", "-c", str(cpu), str(binaries / "sluice-load"), url, "--json", "-", *options]
@@ -39,14 +53,16 @@ def measure(binaries: pathlib.Path, cpu: int | str, url: str, pid: int, *options
     before = cpu_ns(pids)
     run = subprocess.run(command, text=True, capture_output=True)
     used = cpu_ns(pids) - before
-    report = json.loads(run.stdout) if run.stdout else {"failed": [run.stderr.strip()], "first_problem": ""}
-    if not run.stdout or (run.returncode != 0 and not may_fail):
+    if not run.stdout:
+        raise MeasureError(run.stderr.strip())
+    report: dict[str, Any] = json.loads(run.stdout)
+    if run.returncode != 0 and not may_fail:
         raise MeasureError("; ".join([*report["failed"], report["first_problem"]]))
     latency, elapsed = report["latency_us"], max(report["elapsed_s"], 1e-9)
     replies = sum(phase["replies"] for phase in report["phases"])
-    return Sample(used / 1e3 / max(1, replies), report["rate"], report["good"] / elapsed, latency["p50"],
-                  latency["p99"], latency["p99.9"], latency["max"], used / 1e9 / max(report["run_s"], 1e-9), sum(report["errors"].values()),
-                  report["remarks"], report)
+    return Sample(used / 1e3 / max(1, replies), report["rate"], report["good"] / elapsed, latency["p50"], latency["p99"],
+                  latency["p99.9"], latency["max"], used / 1e9 / max(report["run_s"], 1e-9),
+                  sum(report["errors"].values()), report["remarks"], report)
 
 
 def fetch(port: int, path: str) -> bytes:

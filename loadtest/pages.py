@@ -56,6 +56,10 @@ def color_of(label: str, labels: list[str]) -> str:
     return OWN.get(label) or COLORS[others.index(label) % len(COLORS)]
 
 
+def value_of(value: float) -> str:
+    return short(value) if value >= 10 else f"{value:.2f}"
+
+
 def short(value: float) -> str:
     return f"{value:,.0f}" if value >= 10 else f"{value:.3g}"
 
@@ -75,7 +79,10 @@ def bars(name: str, title: str, unit: str, groups: dict[str, list[tuple[str, flo
     low, high = min(1.0, min(values)) * 0.95, max(values) * 1.15
     width, left, right, row = 860, 150, 70, 22
     height = 60 + sum(30 + row * len(group) for group in groups.values()) + 30
-    at = lambda v: left + (math.log(max(v, low)) - math.log(low)) / (math.log(high) - math.log(low)) * (width - left - right)
+
+    def at(value: float) -> float:
+        return left + math.log(max(value, low) / low) / math.log(high / low) * (width - left - right)
+
     parts = [f'<text class="head" x="12" y="24">{html.escape(title)}</text>']
     for tick in log_ticks(low, high):
         parts += [f'<line class="grid" x1="{at(tick):.1f}" x2="{at(tick):.1f}" y1="40" y2="{height - 34}"/>',
@@ -88,9 +95,10 @@ def bars(name: str, title: str, unit: str, groups: dict[str, list[tuple[str, flo
         for label, middle, least, most in group:
             color = color_of(label, labels)
             parts += [f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{html.escape(label)}</text>',
-                      f'<rect x="{left}" y="{y + 3}" width="{max(1, at(middle) - left):.1f}" height="{row - 7}" rx="2" fill="{color}"/>',
+                      f'<rect x="{left}" y="{y + 3}" width="{max(1, at(middle) - left):.1f}" height="{row - 7}" rx="2" '
+                      f'fill="{color}"/>',
                       f'<path class="whisker" d="M{at(least):.1f} {y + row / 2 - 1}H{at(most):.1f}"/>',
-                      f'<text x="{at(most) + 6:.1f}" y="{y + 14}">{short(middle) if middle >= 10 else f"{middle:.2f}"}{unit}</text>']
+                      f'<text x="{at(most) + 6:.1f}" y="{y + 14}">{value_of(middle)}{unit}</text>']
             y += row
         y += 4
     return save(name, width, height, parts)
@@ -103,8 +111,13 @@ def lines(name: str, title: str, x_name: str, y_name: str, series: dict[str, lis
     low, high = min(ys) / 1.5, max(ys) * 1.5
     width, height, left, right, top, bottom = 620, 330, 64, 24, 44, 78
     fx, span = math.log(min(xs)), (math.log(max(xs)) - math.log(min(xs))) or 1
-    x_at = lambda x: left + (math.log(max(x, 1e-9)) - fx) / span * (width - left - right)
-    y_at = lambda y: height - bottom - (math.log(max(y, 1e-9)) - math.log(low)) / math.log(high / low) * (height - top - bottom)
+
+    def x_at(x: float) -> float:
+        return left + (math.log(max(x, 1e-9)) - fx) / span * (width - left - right)
+
+    def y_at(y: float) -> float:
+        return height - bottom - math.log(max(y, 1e-9) / low) / math.log(high / low) * (height - top - bottom)
+
     parts = [f'<text class="head" x="12" y="24">{html.escape(title)}</text>']
     for tick in log_ticks(low, high):
         parts += [f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y_at(tick):.1f}" y2="{y_at(tick):.1f}"/>',
