@@ -1,5 +1,6 @@
 // The report as JSON, and as a page that holds that JSON and draws it.
 #include "loadtest/format.hpp"
+#include "loadtest/json.hpp"
 #include "loadtest/report.hpp"
 #include "loadtest/report_page.hpp"
 
@@ -12,19 +13,22 @@ namespace {
 
 using Count = unsigned long long;
 
-std::string json_string(std::string_view text) {
+/// What is not valid UTF-8, as a reply's header may be, is taken for Latin-1.
+std::string json_string(std::string_view text, bool is_latin1 = false) {
   std::string json = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') {
       json += '\\';
       json += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == '<' || c == '\x7f') {  // no '<': it may stand in a script
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == '<' || c == '\x7f' ||
+               (is_latin1 && static_cast<unsigned char>(c) >= 0x80)) {  // no '<': it may stand in a script
       append(json, "\\u%04x", static_cast<unsigned char>(c));
     } else {
       json += c;
     }
   }
-  return json += '"';
+  json += '"';
+  return is_latin1 || !find_json_problem(json) ? json : json_string(text, true);
 }
 
 std::string to_json(const Histogram& histogram) {

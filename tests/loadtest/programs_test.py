@@ -1,5 +1,6 @@
 """The load test programs as they are used: `programs_test.py DIRECTORY_OF_PROGRAMS`. Real processes on free ports."""
 
+import argparse
 import http.client
 import json
 import os
@@ -7,12 +8,16 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
+import xml.dom.minidom
 
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "loadtest"))
+import compare_page
 import pages
+from measure import Results, Sample
 from processes import Processes
 
 BINARIES = pathlib.Path(sys.argv.pop())
@@ -99,6 +104,31 @@ class Pages(unittest.TestCase):
             text = pages.PAGE.read_text()
             self.assertIn("# Title\n\nBy hand.\n", text)
             self.assertEqual((text.count("new \\g<0>"), text.count("other"), text.count("old")), (1, 1, 0))
+
+    def test_the_comparison_names_every_cell_in_which_a_peer_is_cheaper(self):
+        def sample(cpu_us):
+            report = {"sent": 10, "good": 10, "replies": 10, "errors": {"unsent": 0}}
+            return Sample(cpu_us, 1000, 1000, 500, 900, 950, 990, 0.5, 0, [], report)
+
+        results = Results()
+        results.cells[3, 4096] = {"floor": [sample(10), sample(20)], "sluice": [sample(14), sample(28)],
+                                  "nginx+Lua raw": [sample(13), sample(26)], "Go maps": [sample(90), sample(200)]}
+        results.latency[3, 4096] = {"floor": [sample(10)], "sluice": [sample(14)]}
+        results.latency_rate[3, 4096] = 1000
+        results.overload = {"sluice": {2: sample(14), 4: sample(14)}}
+        results.faults = {"hangs": {"sluice": sample(14)}}
+        results.absent = {"KrakenD": "not there"}
+        options = argparse.Namespace(sizes=[4096], backends=[3], rounds=2, unit=1, connections=64, began=time.monotonic())
+        with tempfile.TemporaryDirectory() as folder:
+            pages.PLOTS = pathlib.Path(folder)
+            images = compare_page.plots(results, [3], [4096])
+            for plot in ("cpu.svg", "latency.svg"):
+                xml.dom.minidom.parse(str(pages.PLOTS / plot))
+        text = compare_page.section(results, options, images)
+        self.assertIn("| sluice | validates | 21.0 (14.0–28.0) | 1.40 (1.40–1.40) | 50% |", text)
+        self.assertIn("- nginx+Lua raw (concatenates, unchecked): 1.08 times at N = 3, 4 KiB\n", text)
+        self.assertNotIn("- Go maps", text)
+        self.assertIn("Absent: KrakenD (not there).", text)
 
 
 if __name__ == "__main__":

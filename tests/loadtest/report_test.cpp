@@ -89,9 +89,11 @@ TEST(Timeline, KeepsEveryCountWhileItsSlicesGetWider) {
 }
 
 TEST(Reports, AreReadableByProgramsAndPeople) {
-  const Report report = some_report();
+  Report report = some_report();
+  report.first_problem = "Sluice-Result: \xff\"\n";
   const auto json = nlohmann::json::parse(to_json(report, Limits()));
   EXPECT_EQ(json["name"], report.name);
+  EXPECT_EQ(json["first_problem"], "Sluice-Result: \xc3\xbf\"\n");
   EXPECT_EQ(json["rate"], 100);
   EXPECT_EQ(json["latency_us"]["max"], 1e6);
   EXPECT_EQ(json["curve"].back()[0], 100);
