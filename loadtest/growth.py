@@ -34,9 +34,10 @@ class Growth:
         command = [str(self.options.bin / "sluice-cheap-backend"), "--size", str(size)] + ["--listen", "127.0.0.1:0"] * count
         return processes.start(command, self.backend_cpu, announces=count)[1]
 
-    def rounds(self, peer: Running, *options: str, path: str = "/", connections: int = 64) -> list[Sample]:
-        """Longer for many connections, so that making them counts little."""
-        seconds = self.unit * (1 + connections / 2500)
+    def rounds(self, peer: Running, *options: str, path: str = "/", connections: int = 64,
+               made: int = 0) -> list[Sample]:
+        """Longer for many connections (`made` to backends), so that making them counts little."""
+        seconds = self.unit * (1 + (connections + made) / 2500)
         url = f"http://127.0.0.1:{peer.port}{path}"
         return [measure(self.options.bin, self.load_cpu, url, peer.pid, "--connections", str(connections), "--duration",
                         f"{seconds:.2f}s", "--timeout", "10s", *options) for _ in range(self.options.rounds)]
@@ -48,8 +49,8 @@ class Growth:
             with Processes() as processes:
                 addresses = self.backends(processes, count, 200)
                 setting = Setting(processes, self.options.bin, self.gateway_cpu, addresses)
-                own = self.rounds(start_sluice_with(setting, sluice_config(addresses, 10_000)))
-                floor = self.rounds(start_floor(setting))
+                own = self.rounds(start_sluice_with(setting, sluice_config(addresses, 10_000)), made=64 * count)
+                floor = self.rounds(start_floor(setting), made=64 * count)
                 cpu, base = [s.cpu_us for s in own], [s.cpu_us for s in floor]
                 self.say(f"{count} backends: {median(cpu):.1f} us")
                 points["sluice"].append((count, median(cpu)))
