@@ -164,4 +164,17 @@ class Call {
   Fragment fragment_;
 };
 
+/// What is stored and large, shaped while the backend is asked.
+struct Call::StoredShape {
+  StoredShape(std::shared_ptr<const StaleEntry> e, std::shared_ptr<const Deployment> d, const CallPlan& p)
+      : entry(std::move(e)), deployment(std::move(d)), plan(p) {}
+
+  const std::shared_ptr<const StaleEntry> entry;
+  const std::shared_ptr<const Deployment> deployment;  // keeps `plan`
+  const CallPlan& plan;
+  std::unique_ptr<Shaped> shaped = std::make_unique<Shaped>();
+  bool is_over = false;
+  bool is_done = false;  // and it could be shaped
+};
+
 }  // namespace sluice::gateway
