@@ -135,7 +135,7 @@ class [[nodiscard]] Selecting : public Awaiter {
 
   template <class F>
   void each(const F& f) {
-    std::apply([&f](Cases&... c) { (f(c), ...); }, cases_);
+    std::apply([&](Cases&... c) { (f(c), ...); }, cases_);
   }
   template <class F>
   void with(std::size_t index, const F& f) {
