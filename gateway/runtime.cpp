@@ -118,7 +118,9 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
   }
   if (!call.cache) return;
   sent_of_vary = sent_of_vary_by(*this);
-  if (call.cache->stale_if_error > std::chrono::nanoseconds(0)) metrics->export_runway();
+  if (std::max(call.cache->stale_if_error, call.cache->stale_while_revalidate) > std::chrono::nanoseconds(0)) {
+    metrics->export_runway();
+  }
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
     const auto word = to_string(static_cast<backends::Reason>(i));
     const auto& words = call.cache->stale_on_reasons;
