@@ -8,6 +8,8 @@
 #include <cstring>
 #include <utility>
 
+#include <boost/asio/post.hpp>
+
 namespace sluice::backends {
 namespace {
 
@@ -19,6 +21,7 @@ using concurrency::Task;
 
 constexpr std::size_t kSmallBuffer = 8 * 1024;
 constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a response did not fit the small one
+constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
 Failure failure_of(const Context& ctx, const std::string& host) {
@@ -86,9 +89,17 @@ void Connection::on_read(error_code ec, std::size_t size) {
   }
   end_ += size;
   const bool was_full = end_ == buffer_.size();
+  const std::size_t unparsed = end_ - begin_;
   if (is_stream_) last_progress_ = Loop::current().now();
   parse();
   if (state_ == State::closed) return;
+  if (!finished_ && body_->gunzip && begin_ != end_ && end_ - begin_ < unparsed) {
+    // A piece at a time, so that others have their turns.
+    asio::post(socket_.get_executor(), [self = shared_from_this(), body = body_] {
+      if (self->body_ == body && self->state_ == State::busy && !self->finished_) self->on_read({}, 0);
+    });
+    return;
+  }
   if (was_full && begin_ == end_ && buffer_.size() < kLargeBuffer) {
     begin_ = end_ = 0;
     buffer_.resize(kLargeBuffer);
@@ -103,9 +114,13 @@ void Connection::on_read(error_code ec, std::size_t size) {
 
 void Connection::parse() {
   for (;;) {
-    const auto [consumed, state] = parser_.parse({buffer_.data() + begin_, end_ - begin_});
-    begin_ += consumed;
-    switch (state) {
+    const std::string_view all(buffer_.data() + begin_, end_ - begin_);
+    const std::string_view some = body_->gunzip ? all.substr(0, kGzipPiece) : all;
+    ResponseParser::Progress progress = parser_.parse(some);
+    const bool is_cut = some.size() < all.size() && progress.state == ResponseParser::State::need_more;
+    if (is_cut && progress.consumed == 0) progress = parser_.parse(all);  // a long line before a chunk
+    begin_ += progress.consumed;
+    switch (progress.state) {
       case ResponseParser::State::head:
         take_head();
         if (!refused_ && request_->decodes && is_gzip(parser_.headers())) {

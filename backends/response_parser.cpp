@@ -112,7 +112,7 @@ class ResponseParser::Machine final : public detail::Message {
     if (found == detail::HeadScanner::State::need_more) return 0;
     if (found == detail::HeadScanner::State::failed) return fault_in_head(scanner_.fault());
     const std::size_t size = scanner_.size();
-    if (!reader_.read_head(input.substr(0, size))) return fault_in_head(fault);
+    if (!read_head(input.substr(0, size))) return fault_in_head(fault);
 
     if (status_ / 100 == 1) {
       if (status_ == 101 || ++interim_ > kMaxInterim) return fault_in_head(detail::Fault::interim);
@@ -130,6 +130,13 @@ class ResponseParser::Machine final : public detail::Message {
     }
     state_ = State::head;
     return size;
+  }
+
+  /// Without a reason the space before it is missing often enough (RFC 9112 §4 wants it) that others do, too.
+  bool read_head(std::string_view head) {
+    constexpr std::size_t kStatusEnd = std::string_view("HTTP/1.1 200").size();
+    if (head.substr(std::min(kStatusEnd, head.size()), 2) != "\r\n") return reader_.read_head(head);
+    return reader_.read_head(std::string(head).insert(kStatusEnd, 1, ' '));
   }
 
   Progress parse_body(std::string_view input) {

@@ -42,7 +42,8 @@ struct ResponseLimits {
 /// ```
 /// Interim (1xx) responses are skipped. Strict where laxness lets two parsers disagree on where a message ends:
 /// both Content-Length and Transfer-Encoding, repeated or malformed Content-Length, any transfer coding but `chunked`,
-/// folded lines, stray CR, LF or NUL in the head are `invalid`. Trailers are checked and dropped.
+/// folded lines, stray CR, LF or NUL in the head are `invalid`. A status line may end behind the status. Trailers are
+/// checked and dropped.
 class ResponseParser {
  public:
   enum class State {

@@ -21,7 +21,7 @@ namespace detail {
 
 /// A channel's state. The functions with `locked` in their name are called with `mutex` held.
 template <class T>
-class ChannelState {
+class ChannelState : public std::enable_shared_from_this<ChannelState<T>> {
  public:
   explicit ChannelState(std::size_t capacity) : ring_(capacity) {}
 
@@ -32,6 +32,10 @@ class ChannelState {
 
   [[nodiscard]] std::size_t capacity() const { return ring_.size(); }
   [[nodiscard]] std::size_t size_locked() const { return size_; }
+
+  /// Whether the two below would do something now; then they do it, unless who waits is claimed meanwhile.
+  [[nodiscard]] bool may_send_locked() { return size_ < ring_.size() || receivers.has_claimable(); }
+  [[nodiscard]] bool may_receive_locked() { return size_ != 0 || senders.has_claimable(); }
 
   /// Takes over `value` if it can go to a receiver or into the buffer. Returns whom to wake through `woken`.
   bool send_locked(T& value, Waiter*& woken) {

@@ -1,8 +1,9 @@
 #include "concurrency/context.hpp"
 
+#include "concurrency/detail/recycled.hpp"
 #include "concurrency/detail/thin_mutex.hpp"
 #include "concurrency/loop.hpp"
-#include "concurrency/park.hpp"
+#include "concurrency/wait.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -28,6 +29,9 @@ class ContextNode {
   ContextNode(const ContextNode&) = delete;
   ContextNode& operator=(const ContextNode&) = delete;
 
+  static void* operator new(std::size_t size) { return allocate_recycled(size); }
+  static void operator delete(void* node, std::size_t size) noexcept { free_recycled(node, size); }
+
   void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   // A loop, since a chain of contexts may be longer than the stack is deep.
   static void release(ContextNode* node) noexcept {
@@ -41,6 +45,9 @@ class ContextNode {
 
   [[nodiscard]] ContextNode* state() const { return state_; }
   [[nodiscard]] bool is_done() const noexcept { return phase_.load(std::memory_order_acquire) != kOpen; }
+
+  // It and all its descendants are done.
+  [[nodiscard]] bool has_ended() const noexcept { return phase_.load(std::memory_order_acquire) == kEnded; }
 
   // The node starts to follow `ancestor`, at once done if that is.
   void follow(ContextNode* ancestor) {
@@ -59,7 +66,7 @@ class ContextNode {
     end(ancestor->err_, ancestor->cause_);
   }
 
-  void end(error_code err, error_code cause) noexcept;
+  void end(const error_code& err, const error_code& cause) noexcept;
 
   // The deadline is armed in three steps, because once the node follows a parent, any thread may end it.
   void prepare(Loop& loop) {
@@ -104,7 +111,7 @@ class ContextNode {
   enum : int { kOpen, kEnding, kEnded };
 
   // Ends this node alone; false if it was done. Its living children, with a reference each, come before `children`.
-  bool close(error_code err, error_code cause, ContextNode*& children) noexcept;
+  bool close(const error_code& err, const error_code& cause, ContextNode*& children) noexcept;
   void finish() noexcept {
     phase_.store(kEnded, std::memory_order_release);
     phase_.notify_all();
@@ -143,7 +150,7 @@ class ContextNode {
   error_code err_;    // written once, before phase_
   error_code cause_;  // likewise
 
-  std::optional<TimePoint> deadline_;
+  TimePoint deadline_ = TimePoint::max();  // if there is one
   error_code deadline_cause_;
   std::atomic<Loop*> loop_{nullptr};  // where the deadline is armed, or about to be; the arming owns a reference
   std::optional<DeadlineEntry> timer_;
@@ -159,7 +166,7 @@ void release(ContextNode* node) noexcept {
   ContextNode::release(node);
 }
 
-bool ContextNode::close(error_code err, error_code cause, ContextNode*& children) noexcept {
+bool ContextNode::close(const error_code& err, const error_code& cause, ContextNode*& children) noexcept {
   const std::lock_guard lock(mutex_);
   if (is_done()) return false;
   err_ = err;
@@ -188,8 +195,8 @@ bool ContextNode::close(error_code err, error_code cause, ContextNode*& children
 
 // Whoever cancels a node that another thread is ending waits until that one is through, as Go's mutex makes it. Waits
 // only ever go down the tree, so none can be in a circle. A loop with lists, not a recursion: see release().
-void ContextNode::end(error_code err, error_code cause) noexcept {
-  if (!cause) cause = err;
+void ContextNode::end(const error_code& err, const error_code& given) noexcept {
+  const error_code& cause = given ? given : err;
   ContextNode* pending = nullptr;
   if (!close(err, cause, pending)) {
     phase_.wait(kEnding, std::memory_order_acquire);
@@ -264,23 +271,6 @@ bool ContextWaiter::unsubscribe() noexcept {
   return was_linked;
 }
 
-namespace {
-
-// Wakes a coroutine that waits for nothing but the context.
-class DoneWaiter final : public ContextWaiter {
- public:
-  explicit DoneWaiter(Parked& parked) : parked_(parked) {}
-  ~DoneWaiter() { unsubscribe(); }
-
- private:
-  void notify() noexcept override {
-    if (parked_.claim(0)) parked_.wake();
-  }
-  Parked& parked_;
-};
-
-}  // namespace
-
 AfterFunc::AfterFunc() : executor_(Loop::current().executor()) {}
 
 void AfterFunc::start(const std::shared_ptr<AfterFunc>& self, const Context& ctx) {
@@ -311,8 +301,8 @@ bool Stop::operator()() const noexcept {
 using detail::ContextNode;
 using detail::NodePtr;
 
-bool Context::is_done() const noexcept {
-  const ContextNode* state = node_ ? node_->state() : nullptr;
+bool Context::node_is_done() const noexcept {
+  const ContextNode* const state = node_->state();
   return state != nullptr && state->is_done();
 }
 
@@ -326,7 +316,8 @@ error_code Context::cause() const noexcept {
 
 std::optional<TimePoint> Context::deadline() const noexcept {
   const ContextNode* state = node_ ? node_->state() : nullptr;
-  return state != nullptr ? state->deadline_ : std::nullopt;
+  if (state == nullptr || state->deadline_ == TimePoint::max()) return std::nullopt;
+  return state->deadline_;
 }
 
 std::optional<Duration> Context::remaining() const {
@@ -338,7 +329,7 @@ std::optional<Duration> Context::remaining() const {
 Task<> Context::done() const {
   const Context self = *this;
   detail::Parked parked;
-  detail::DoneWaiter waiter(parked);
+  detail::ContextWake waiter(parked, 0);
   if (waiter.subscribe(self)) co_await parked.wait();
 }
 
@@ -350,7 +341,7 @@ const void* Context::find_value(const void* key) const noexcept {
 }
 
 void Cancel::operator()(error_code cause) const noexcept {
-  if (!ctx_.node_) return;
+  if (!ctx_.node_ || ctx_.node_->has_ended()) return;
   const Context keep = ctx_;
   keep.node_->end(Error::canceled, cause);
 }
@@ -362,23 +353,26 @@ Cancellable with_cancel(const Context& parent) {
 Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code cause) {
   NodePtr node(new ContextNode(parent.node_));
   ContextNode* const ancestor = parent.node_ ? parent.node_->state() : nullptr;
-  const std::optional<TimePoint> inherited = parent.deadline();
+  const TimePoint inherited = ancestor != nullptr ? ancestor->deadline_ : TimePoint::max();
   // A deadline that the parent's comes before needs no timer of its own.
-  const bool own = deadline != TimePoint::max() && (!inherited || deadline < *inherited);
-  node->deadline_ = own ? std::optional(deadline) : inherited;
-  node->deadline_cause_ = cause;
-  Loop* const loop = own ? &Loop::current() : nullptr;
-  if (own) node->prepare(*loop);
+  const bool own = deadline < inherited;
+  node->deadline_ = own ? deadline : inherited;
+  if (own) {
+    node->deadline_cause_ = cause;
+    node->prepare(Loop::current());
+  }
   node->follow(ancestor);
   if (own && !node->is_done()) {
-    if (deadline <= loop->now()) {
+    Loop& loop = Loop::current();
+    if (deadline <= loop.now()) {
       node->end(Error::deadline_exceeded, cause);
     } else {
-      node->arm(*loop, deadline);
+      node->arm(loop, deadline);
     }
   }
   Context ctx(std::move(node));
-  return Cancellable(ctx, Cancel(ctx));
+  Cancel cancel(ctx);
+  return Cancellable(std::move(ctx), std::move(cancel));
 }
 
 Cancellable with_timeout(const Context& parent, Duration timeout, error_code cause) {

@@ -95,7 +95,7 @@ class Context {
   Context() = default;
   static Context background() { return {}; }
 
-  [[nodiscard]] bool is_done() const noexcept;
+  [[nodiscard]] bool is_done() const noexcept { return node_ && node_is_done(); }
   /// No error while not done, then Error::canceled or Error::deadline_exceeded.
   [[nodiscard]] boost::system::error_code err() const noexcept;
   /// What the one who cancelled gave as cause; without one the same as err().
@@ -124,6 +124,7 @@ class Context {
   friend Context without_cancel(const Context&);
 
   explicit Context(detail::NodePtr node) : node_(std::move(node)) {}
+  [[nodiscard]] bool node_is_done() const noexcept;
   [[nodiscard]] const void* find_value(const void* key) const noexcept;
 
   detail::NodePtr node_;

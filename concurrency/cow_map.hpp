@@ -96,12 +96,14 @@ class CowMap {
     bool insert_or_assign(K key, Args&&... args) {
       const std::uint64_t hash = hash_of(hash_, key);
       const Leaf* const old_leaf = find_in(trie_.root(), hash, key, equal_);
-      const auto leaf = std::make_shared<Leaf>(hash, std::move(key), std::forward<Args>(args)...);
-      leaf->self = leaf;
+      auto made =
+          std::allocate_shared<Leaf>(detail::Recycled<Leaf>(), hash, std::move(key), std::forward<Args>(args)...);
+      Leaf* const leaf = made.get();
+      leaf->self = std::move(made);
       if (old_leaf != nullptr) {
-        trie_.replace(old_leaf, leaf.get());
+        trie_.replace(old_leaf, leaf);
       } else {
-        trie_.insert(leaf.get());
+        trie_.insert(leaf);
       }
       return old_leaf == nullptr;
     }
@@ -226,7 +228,8 @@ class CowMap {
 
   /// Makes the update under way the trie's newest version.
   std::shared_ptr<const Version> commit() {
-    const std::shared_ptr<Version> next(new Version(hash_, equal_), Retire{trie_});
+    static_assert(alignof(Version) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__, "Hash or Equal is aligned more strictly");
+    std::shared_ptr<Version> next(new Version(hash_, equal_), Retire{trie_}, detail::Recycled<Version>());
     trie_->publish(*next);
     return next;
   }

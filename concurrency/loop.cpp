@@ -1,7 +1,9 @@
 #include "concurrency/loop.hpp"
 
+#include "concurrency/detail/spin.hpp"
 #include "concurrency/park.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <random>
 #include <stdexcept>
@@ -13,6 +15,9 @@ namespace sluice::concurrency {
 namespace {
 
 constexpr int kTurnsInARow = 32;
+constexpr auto kWatch = std::chrono::microseconds(20);  // about what it takes to sleep and to be woken
+constexpr int kLooks = 16;                              // between two looks at the clock
+constexpr unsigned kMostInVain = 8;
 std::atomic<void (*)(const Loop::Leftover&)> report_leftover = nullptr;
 
 std::uint64_t system_seed() {
@@ -64,7 +69,7 @@ void Loop::throw_no_current() {
 
 void Loop::arm(TimerEntry& entry, TimePoint expiry, TimePoint now) {
   wheel_.arm(entry, expiry, now);
-  drive();
+  if (expiry < steady_expiry_) drive();  // else that turn comes first, and sees to this one
 }
 
 void Loop::advance_timers() {
@@ -109,7 +114,7 @@ void Loop::make_ready(detail::Parked& parked) {
   if (is_first && !is_resuming_) post_turn();
 }
 
-// One post, which may be a system call, for all that come before the loop's thread looks.
+// One post, which may be a system call, for all that come before the loop's thread looks; none while it watches.
 void Loop::make_ready_from_elsewhere(detail::Parked& parked) {
   detail::Parked* first = from_elsewhere_.load(std::memory_order_relaxed);
   do {
@@ -119,9 +124,10 @@ void Loop::make_ready_from_elsewhere(detail::Parked& parked) {
   if (first == nullptr) boost::asio::post(executor_, [this] { take_from_elsewhere(); });
 }
 
-void Loop::take_from_elsewhere() {
+void Loop::resume_from_elsewhere() {
   detail::Parked* oldest = nullptr;
-  for (detail::Parked* newest = from_elsewhere_.exchange(nullptr, std::memory_order_acquire); newest != nullptr;) {
+  detail::Parked* newest = from_elsewhere_.exchange(nullptr, std::memory_order_acquire);
+  while (newest != nullptr && newest != watching()) {
     detail::Parked* const parked = std::exchange(newest, newest->next_ready_);
     parked->next_ready_ = std::exchange(oldest, parked);
   }
@@ -130,6 +136,41 @@ void Loop::take_from_elsewhere() {
     parked->next_ready_ = std::exchange(ready_, parked);
   }
   resume_ready();
+}
+
+void Loop::take_from_elsewhere() {
+  resume_from_elsewhere();
+  if (clock_ != nullptr || !detail::is_worth_spinning()) return;
+  if (unwatched_ > 0) {
+    --unwatched_;
+    return;
+  }
+  bool was_worth_it = false;
+  for (const TimePoint until = now() + kWatch; ready_ == nullptr && !io_->stopped() && watch(until);) {
+    was_worth_it = true;
+    resume_from_elsewhere();
+  }
+  in_vain_ = was_worth_it ? 0 : std::min(in_vain_ + 1, kMostInVain);
+  unwatched_ = (1U << in_vain_) - 1;
+  if (was_worth_it) boost::asio::post(executor_, [this] { take_from_elsewhere(); });  // after the sockets' turn
+}
+
+// Stands in from_elsewhere_ for nobody, so that who is woken meanwhile is not the first.
+detail::Parked* Loop::watching() {
+  return reinterpret_cast<detail::Parked*>(this);
+}
+
+bool Loop::watch(TimePoint until) {
+  detail::Parked* nobody = nullptr;
+  if (!from_elsewhere_.compare_exchange_strong(nobody, watching(), std::memory_order_relaxed)) return false;
+  do {
+    for (int i = 0; i < kLooks; ++i) {
+      if (from_elsewhere_.load(std::memory_order_relaxed) != watching()) return true;
+      detail::pause();
+    }
+  } while (now() < until);
+  nobody = watching();
+  return !from_elsewhere_.compare_exchange_strong(nobody, nullptr, std::memory_order_relaxed);
 }
 
 void Loop::post_turn() {

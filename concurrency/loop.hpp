@@ -118,6 +118,10 @@ class Loop {
   void make_ready(detail::Parked& parked);
   void make_ready_from_elsewhere(detail::Parked& parked);
   void take_from_elsewhere();
+  void resume_from_elsewhere();
+  [[nodiscard]] detail::Parked* watching();
+  /// Waits for a wake-up from another thread, awake, which spares both a system call; false: there was none.
+  bool watch(TimePoint until);
   void post_turn();
   void resume_ready();
   void resume_turn();
@@ -131,6 +135,8 @@ class Loop {
   detail::Parked* parked_ = nullptr;  // those that only a wake-up of ours can resume
   detail::Parked* ready_ = nullptr;   // those of them that were woken on this thread, the last one first
   std::atomic<detail::Parked*> from_elsewhere_{nullptr};  // likewise, on other threads
+  unsigned in_vain_ = 0;                                  // watches in a row: the more, the seldomer
+  unsigned unwatched_ = 0;                                // wake-ups before the next watch
   bool is_resuming_ = false;
   std::size_t waiting_ = 0;  // those, and those that wait in io()
   unsigned nesting_ = 0;

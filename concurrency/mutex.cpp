@@ -1,68 +1,91 @@
 #include "concurrency/mutex.hpp"
 
+#include "concurrency/detail/spin.hpp"
+
 #include <stdexcept>
 
 namespace sluice::concurrency {
 
-/// A place in the line. A lock that was handed to a coroutine which is destroyed instead of resumed is handed on.
-class Mutex::Turn {
- public:
-  Turn(Mutex& mutex, detail::Waiter& waiter) : mutex_(mutex), waiter_(waiter) {}
-  ~Turn() {
-    if (taken_) return;
+namespace {
+
+constexpr int kLooks = 64;  // about a microsecond
+
+}  // namespace
+
+Mutex::Turn::~Turn() {
+  if (!queued_) return;
+  done_.unsubscribe();
+  if (taken_) return;
+  detail::Waiter* next = nullptr;
+  {
     const std::lock_guard lock(mutex_.line_.mutex);
-    if (waiter_.ok) mutex_.hand_over_locked();
+    mutex_.line_.waiters.remove(waiter_);
+    if (waiter_.ok) next = mutex_.pass_on_locked();
   }
-  Turn(const Turn&) = delete;
-  Turn& operator=(const Turn&) = delete;
+  if (next != nullptr) next->parked.wake();
+}
 
-  void take() { taken_ = true; }
+detail::Now Mutex::Turn::start(const Context& ctx) {
+  if (!mutex_.enqueue(waiter_)) return detail::Now::done;
+  queued_ = true;
+  return done_.subscribe(ctx) || !parked_.claim(1) ? detail::Now::wait : detail::Now::ended;
+}
 
- private:
-  Mutex& mutex_;
-  detail::Waiter& waiter_;
-  bool taken_ = false;
-};
+detail::Now Mutex::Turn::finish() noexcept {
+  if (parked_.source() == 1) return detail::Now::ended;
+  taken_ = true;
+  return detail::Now::done;
+}
+
+bool Mutex::lock_briefly() noexcept {
+  if (!detail::is_worth_spinning()) return false;
+  for (int i = 0; i < kLooks; ++i) {
+    const Holder holder = holder_.load(std::memory_order_relaxed);
+    if (holder == kFree) {
+      if (try_lock()) return true;
+    } else if ((holder & kContended) != 0 || holder == here()) {
+      return false;  // others are in line, or this thread would wait for itself
+    }
+    detail::pause();
+  }
+  return false;
+}
 
 bool Mutex::enqueue(detail::Waiter& waiter) {
   const std::lock_guard lock(line_.mutex);
   // From here on the holder's unlock() comes here, too, and waits for the line to be settled.
-  if (state_.exchange(kContended, std::memory_order_acquire) == kFree) return false;
+  if (holder_.fetch_or(kContended, std::memory_order_acquire) == kFree) {
+    holder_.store(here(), std::memory_order_relaxed);
+    return false;
+  }
   line_.waiters.push_back(waiter);
   return true;
 }
 
-Task<Result<>> Mutex::wait_and_lock(Context ctx) {
-  if (ctx.is_done()) co_return ctx.err();
-  detail::Parked parked;
-  detail::Waiter waiter(parked, 0);
-  if (!enqueue(waiter)) co_return Result<>();
-  Turn turn(*this, waiter);
-  const Result<> waited = co_await detail::wait_for_turn(std::move(ctx), line_, waiter);
-  if (waited) turn.take();
-  co_return waited;
-}
-
-void Mutex::hand_over_locked() noexcept {
+/// Returns whom to wake, without the lock: from then on the mutex may be gone.
+detail::Waiter* Mutex::pass_on_locked() noexcept {
   detail::Waiter* const next = line_.waiters.claim_front();
   if (next == nullptr) {
-    state_.store(kFree, std::memory_order_release);
-    return;
+    holder_.store(kFree, std::memory_order_release);
+    return nullptr;
   }
   next->ok = true;
-  next->parked.wake();
+  holder_.store(on(&next->parked.loop()) | (line_.waiters.empty() ? 0 : kContended), std::memory_order_release);
+  return next;
 }
 
-void Mutex::hand_over(int state) {
-  if (state == kFree) throw std::logic_error("Mutex: unlocked, but not locked");
-  const std::lock_guard lock(line_.mutex);
-  hand_over_locked();
-}
-
-Task<Result<Mutex::Guard>> Mutex::wait_and_hold(Context ctx) {
-  const Result<> locked = co_await wait_and_lock(std::move(ctx));
-  if (!locked) co_return locked.error();
-  co_return Guard(*this);
+void Mutex::unlock_slowly(Holder holder) {
+  // Locked elsewhere, or somebody has got in line.
+  while ((holder & kContended) == 0) {
+    if (holder == kFree) throw std::logic_error("Mutex: unlocked, but not locked");
+    if (holder_.compare_exchange_weak(holder, kFree, std::memory_order_release, std::memory_order_relaxed)) return;
+  }
+  detail::Waiter* next = nullptr;
+  {
+    const std::lock_guard lock(line_.mutex);
+    next = pass_on_locked();
+  }
+  if (next != nullptr) next->parked.wake();
 }
 
 Task<Result<>> RwLock::wait_and_lock(Context ctx) {
@@ -82,8 +105,11 @@ void RwLock::unlock() {
   units_.release(kAll);
 }
 
-void RwLock::throw_not_reading() {
-  throw std::logic_error("RwLock: unlocked for reading, but not locked for reading");
+void RwLock::runlock_slowly() {
+  if (writing_ || units_.held_ == 0) {
+    throw std::logic_error("RwLock: unlocked for reading, but not locked for reading");
+  }
+  units_.release(1);
 }
 
 Task<Result<RwLock::WriteGuard>> RwLock::wait_and_hold(Context ctx) {

@@ -27,6 +27,8 @@ class Parked {
   [[nodiscard]] bool is_claimed() const noexcept { return source_.load(std::memory_order_acquire) != kNobody; }
   /// Resumes the coroutine on its own loop, never inline. Call once, after a claim that succeeded.
   void wake() noexcept;
+  /// Where the coroutine runs.
+  [[nodiscard]] const Loop& loop() const noexcept { return loop_; }
   /// Which source claimed it.
   [[nodiscard]] int source() const noexcept { return source_.load(std::memory_order_acquire); }
 
@@ -116,6 +118,12 @@ class WaitList {
     waiter.linked = false;
     (waiter.previous != nullptr ? waiter.previous->next : head_) = waiter.next;
     (waiter.next != nullptr ? waiter.next->previous : tail_) = waiter.previous;
+  }
+
+  /// Whether there is a waiter that nobody has claimed so far.
+  [[nodiscard]] bool has_claimable() {
+    while (head_ != nullptr && head_->parked.is_claimed()) remove(*head_);
+    return head_ != nullptr;
   }
 
   /// Takes the first waiter that can still be claimed, claimed; null if there is none. The caller wakes it.

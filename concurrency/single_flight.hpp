@@ -2,10 +2,13 @@
 #pragma once
 
 #include "concurrency/context.hpp"
+#include "concurrency/detail/recycled.hpp"
+#include "concurrency/detail/thin_mutex.hpp"
 #include "concurrency/loop.hpp"
 #include "concurrency/task.hpp"
 #include "concurrency/wait.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <exception>
 #include <functional>
@@ -40,13 +43,13 @@ class SingleFlight {
   /// The next run() for `key` starts anew, whatever is under way.
   void forget(const Key& key) {
     const std::lock_guard lock(flights_->mutex);
-    flights_->by_key.erase(key);
+    if (const auto found = flights_->by_key.find(key); found != flights_->by_key.end()) found->second->remove_locked();
   }
   /// The same if what is under way started before `limit`.
   void forget_if_older(const Key& key, TimePoint limit) {
     const std::lock_guard lock(flights_->mutex);
     const auto found = flights_->by_key.find(key);
-    if (found != flights_->by_key.end() && found->second->started < limit) flights_->by_key.erase(found);
+    if (found != flights_->by_key.end() && found->second->started < limit) found->second->remove_locked();
   }
 
   /// Whether a run() for `key` would join another one, as far as no other thread interferes.
@@ -56,87 +59,91 @@ class SingleFlight {
   }
 
  private:
-  struct Flight : detail::Gathering {
-    Flight(Key k, Cancel c, TimePoint now) : key(std::move(k)), cancel(std::move(c)), started(now) {}
-    const Key key;
-    Cancel cancel;
-    const TimePoint started;
-    std::size_t waiting = 0;
-    bool shared = false;
-    bool done = false;
-    std::exception_ptr thrown;
-    std::optional<Result<T>> result;
-  };
+  struct Flight;
+  using Table =
+      std::unordered_map<Key, Flight*, Hash, std::equal_to<Key>, detail::Recycled<std::pair<const Key, Flight*>>>;
+
   // Lock order: the table, then a flight.
   struct Flights {
-    std::mutex mutex;
-    std::unordered_map<Key, std::shared_ptr<Flight>, Hash> by_key;
+    detail::ThinMutex mutex;
+    Table by_key;  // those under way, which their work keeps alive
+  };
 
-    void erase_locked(const Flight& flight) {
-      const auto found = by_key.find(flight.key);
-      if (found != by_key.end() && found->second.get() == &flight) by_key.erase(found);
+  /// `mutex`, its own, guards `waiters`. What has `locked` in its comment or name: with that of the table.
+  struct Flight : detail::Gathering, std::enable_shared_from_this<Flight> {
+    Flight(std::shared_ptr<Flights> f, const Key& k, Cancel c, TimePoint now)
+        : flights(std::move(f)), key(k), cancel(std::move(c)), started(now) {}
+    const std::shared_ptr<Flights> flights;
+    const Key& key;  // that of the table, as long as this is in it
+    Cancel cancel;
+    const TimePoint started;
+    bool is_in_table = true;         // locked
+    std::size_t waiting = 0;         // locked
+    bool shared = false;             // locked; nobody writes it once done
+    std::atomic<bool> done = false;  // set with both mutexes held, after the result
+    std::exception_ptr thrown;
+    std::optional<Result<T>> result;
+
+    void remove_locked() {
+      if (std::exchange(is_in_table, false)) flights->by_key.erase(flights->by_key.find(key));
     }
   };
 
   /// One who waits for a flight; the last to give up cancels it.
   class Passenger {
    public:
-    Passenger(Context ctx, std::shared_ptr<Flights> flights, std::shared_ptr<Flight> flight)
-        : ctx_(std::move(ctx)), flights_(std::move(flights)), flight_(std::move(flight)) {}
+    Passenger(Context ctx, Flight& flight) : ctx_(std::move(ctx)), flight_(flight) {}
     ~Passenger() {
-      bool abandoned = false;
+      if (flight_.done.load(std::memory_order_acquire)) return;
       {
-        const std::lock_guard lock(flights_->mutex);
-        const std::lock_guard flight_lock(flight_->mutex);
-        abandoned = --flight_->waiting == 0 && !flight_->done;
-        if (abandoned) flights_->erase_locked(*flight_);
+        const std::lock_guard lock(flight_.flights->mutex);
+        if (--flight_.waiting > 0 || flight_.done.load(std::memory_order_relaxed)) return;
+        flight_.remove_locked();
       }
-      if (abandoned) flight_->cancel(ctx_.err());
+      flight_.cancel(ctx_.err());
     }
     Passenger(const Passenger&) = delete;
     Passenger& operator=(const Passenger&) = delete;
 
    private:
     const Context ctx_;
-    std::shared_ptr<Flights> flights_;
-    std::shared_ptr<Flight> flight_;
+    Flight& flight_;
   };
 
   /// The work's end, also if it is destroyed instead.
   class Landing {
    public:
-    Landing(std::shared_ptr<Flights> flights, std::shared_ptr<Flight> flight)
-        : flights_(std::move(flights)), flight_(std::move(flight)) {}
+    explicit Landing(std::shared_ptr<Flight> flight) : flight_(std::move(flight)) {}
     Landing(Landing&&) noexcept = default;
     ~Landing() {
-      if (flight_) land(Result<T>(Error::canceled), nullptr);
+      if (!flight_) return;
+      result().emplace(Error::canceled);
+      land();
     }
-    void land(std::optional<Result<T>> result, std::exception_ptr thrown) {
+    /// Where the outcome goes before land(): one of the two.
+    [[nodiscard]] std::optional<Result<T>>& result() { return flight_->result; }
+    [[nodiscard]] std::exception_ptr& thrown() { return flight_->thrown; }
+    void land() {
       const std::shared_ptr<Flight> flight = std::move(flight_);
-      const std::lock_guard lock(flights_->mutex);
+      const std::lock_guard lock(flight->flights->mutex);
       const std::lock_guard flight_lock(flight->mutex);
-      flights_->erase_locked(*flight);
-      flight->result = std::move(result);
-      flight->thrown = std::move(thrown);
-      flight->done = true;
+      flight->remove_locked();
+      flight->done.store(true, std::memory_order_release);
       flight->wake_all();
     }
 
    private:
-    std::shared_ptr<Flights> flights_;
     std::shared_ptr<Flight> flight_;
   };
 
   template <class F, class... Args>
   static detail::Root work(Landing landing, Context ctx, F f, Args... args) {
-    std::optional<Result<T>> result;
-    std::exception_ptr thrown;
     try {
-      result.emplace(co_await f(std::move(ctx), std::move(args)...));
+      landing.result().emplace(co_await f(std::move(ctx), std::move(args)...));
     } catch (...) {
-      thrown = std::current_exception();
+      landing.thrown() = std::current_exception();
     }
-    landing.land(std::move(result), std::move(thrown));
+    landing.land();
   }
 
   std::shared_ptr<Flights> flights_ = std::make_shared<Flights>();
@@ -146,42 +153,50 @@ template <class Key, class T, class Hash>
 template <class F, class... Args>
 auto SingleFlight<Key, T, Hash>::run(Context ctx, Key key, F f, Args... args) -> Task<Result<Shared>> {
   if (ctx.is_done()) co_return ctx.err();
-  const std::shared_ptr<Flights> flights = flights_;
   std::shared_ptr<Flight> flight;
   Context work_ctx;
   bool starts = false;
   {
-    const std::lock_guard lock(flights->mutex);
-    auto& place = flights->by_key[key];
-    starts = place == nullptr;
+    const std::lock_guard lock(flights_->mutex);
+    const auto [place, is_new] = flights_->by_key.try_emplace(std::move(key), nullptr);
+    starts = is_new;
     if (starts) {
-      Cancellable made = with_cancel(without_cancel(ctx));
-      work_ctx = made.ctx;
-      place = std::make_shared<Flight>(key, std::move(made.cancel), Loop::current().now());
+      try {
+        Cancellable made = with_cancel(without_cancel(ctx));
+        work_ctx = std::move(made.ctx);
+        flight = std::allocate_shared<Flight>(detail::Recycled<Flight>(), flights_, place->first,
+                                              std::move(made.cancel), Loop::current().now());
+      } catch (...) {
+        flights_->by_key.erase(place);
+        throw;
+      }
+      place->second = flight.get();
+    } else {
+      flight = place->second->shared_from_this();
+      flight->shared = true;
     }
-    flight = place;
-    const std::lock_guard flight_lock(flight->mutex);
     ++flight->waiting;
-    flight->shared = flight->shared || !starts;
   }
-  const Passenger passenger(ctx, flights, flight);
+  const Passenger passenger(ctx, *flight);
   if (starts) {
     Loop& loop = Loop::current();
     const Loop::Nested nested(loop);
     detail::start(loop.executor(),
-                  work<F, Args...>(Landing(flights, flight), work_ctx, std::move(f), std::move(args)...));
+                  work<F, Args...>(Landing(flight), std::move(work_ctx), std::move(f), std::move(args)...));
   }
-  detail::Parked parked;
-  detail::Waiter waiter(parked, 0);
-  bool done = false;
-  {
-    const std::lock_guard lock(flight->mutex);
-    done = flight->done;
-    if (!done) flight->waiters.push_back(waiter);
-  }
-  if (!done) {
-    const Result<> waited = co_await detail::wait_for_turn(std::move(ctx), *flight, waiter);
-    if (!waited) co_return waited.error();
+  if (!flight->done.load(std::memory_order_acquire)) {
+    detail::Parked parked;
+    detail::Waiter waiter(parked, 0);
+    bool done = false;
+    {
+      const std::lock_guard lock(flight->mutex);
+      done = flight->done.load(std::memory_order_relaxed);
+      if (!done) flight->waiters.push_back(waiter);
+    }
+    if (!done) {
+      const Result<> waited = co_await detail::wait_for_turn(std::move(ctx), *flight, waiter);
+      if (!waited) co_return waited.error();
+    }
   }
   // Nobody writes any more.
   if (flight->thrown) std::rethrow_exception(flight->thrown);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -74,7 +75,7 @@ struct ThreadEnd {
           continue;
         }
         slots[i]->cached = false;
-        if (slots[i]->borrows == 0) {
+        if (!slots[i]->is_borrowed()) {
           delete slots[i];
         }
       }
@@ -164,10 +165,10 @@ Held& SnapshotCore::refresh() const {
   Held*& mine = held_slots[cell_.index];
   if (mine != &holds_nothing && mine->version == version_.load(std::memory_order_acquire)) {
     recent_holds.by_index[place_] = mine;
-    ++mine->borrows;
+    ++mine->borrows_begun;
     return *mine;
   }
-  if (mine == &holds_nothing || mine->borrows > 0) {
+  if (mine == &holds_nothing || mine->is_borrowed()) {
     auto* const fresh = new Held;
     fresh->cell = &cell_;
     fresh->thread = &recent_holds;
@@ -176,15 +177,15 @@ Held& SnapshotCore::refresh() const {
   }
   Held& held = *mine;
   recent_holds.by_index[place_] = &held;
-  ++held.borrows;  // from here on nested reads leave it alone
+  ++held.borrows_begun;  // from here on nested reads leave it alone
   auto [object, version] = take();
   held.version = version;
   held.object.swap(object);
   return held;  // what was held before goes last: its destructor may read Snapshots
 }
 
-void delete_held(Held& held) noexcept {
-  delete &held;
+void delete_unborrowed(Held& held) noexcept {
+  if (!held.is_borrowed()) delete &held;
 }
 
 }  // namespace detail
@@ -193,7 +194,8 @@ void refresh_snapshots() noexcept {
   using detail::held_slots;
   for (std::size_t i = 0; i < detail::held_count; ++i) {  // an object that ends here may change the table
     detail::Held& held = *held_slots[i];
-    if (held.version != 0 && held.borrows == 0 && held.version != held.cell->version.load(std::memory_order_acquire)) {
+    if (held.version != 0 && !held.is_borrowed() &&
+        held.version != held.cell->version.load(std::memory_order_acquire)) {
       held.version = 0;
       const auto object = std::exchange(held.object, nullptr);
     }

@@ -1,13 +1,14 @@
 // Snapshot<T>: publishes immutable objects to readers that never lock, wait or allocate.
 #pragma once
 
+#include "concurrency/detail/thin_mutex.hpp"
+
 #include <array>
 #include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 namespace sluice::concurrency {
@@ -28,8 +29,12 @@ struct Held {
   std::shared_ptr<const void> object;
   const VersionCell* cell = nullptr;
   const void* thread = nullptr;
-  std::size_t borrows = 0;
+  // Two numbers, since one that goes up and down at once would be waited for twice a read.
+  std::size_t borrows_begun = 0;
+  std::size_t borrows_ended = 0;
   bool cached = true;  // the thread's table points here; else the last borrow deletes it
+
+  [[nodiscard]] bool is_borrowed() const { return borrows_begun != borrows_ended; }
 };
 
 extern constinit Held holds_nothing;
@@ -60,7 +65,7 @@ class SnapshotCore {
   [[nodiscard]] Held& borrow() const {
     Held& held = *recent_holds.by_index[place_];
     if (held.version == version_.load(std::memory_order_acquire)) [[likely]] {
-      ++held.borrows;
+      ++held.borrows_begun;
       return held;
     }
     return refresh();
@@ -83,13 +88,13 @@ class SnapshotCore {
   std::atomic<std::uint64_t> version_;  // of the object that is current or about to be
   const std::size_t place_;             // in RecentHolds
   VersionCell& cell_;
-  std::mutex publishing_;
+  ThinMutex publishing_;
   alignas(64) mutable std::atomic<std::uint64_t> head_{
       0};  // current slot in the high bits, readers that came in the low
   mutable std::array<Slot, 8> slots_;
 };
 
-void delete_held(Held& held) noexcept;
+void delete_unborrowed(Held& held) noexcept;
 
 }  // namespace detail
 
@@ -114,8 +119,9 @@ class Snapshot {
    public:
     ~Borrow() {
       assert(held_.thread == &detail::recent_holds && "a borrow ended on another thread than the one that made it");
-      if (--held_.borrows == 0 && !held_.cached) [[unlikely]] {
-        detail::delete_held(held_);
+      ++held_.borrows_ended;
+      if (!held_.cached) [[unlikely]] {
+        detail::delete_unborrowed(held_);
       }
     }
     Borrow(const Borrow&) = delete;

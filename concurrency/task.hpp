@@ -1,6 +1,8 @@
 // Task<T>: a coroutine that runs on one Loop.
 #pragma once
 
+#include "concurrency/detail/recycled.hpp"
+
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
@@ -20,15 +22,32 @@ using Task = boost::asio::awaitable<T, Executor>;
 
 namespace detail {
 
-/// Memory for a coroutine frame: what this thread has freed lately, else from operator new.
-void* allocate_frame(std::size_t size);
-void free_frame(void* frame, std::size_t size) noexcept;
+template <class T>
+class Promise;
 
 /// An awaiter of ours, which a Task may await beside what Asio knows. Its await_suspend takes a handle of any Promise.
 struct Awaiter {};
+/// One that is quicker moved into its place than reached through a pointer.
+struct SmallAwaiter : Awaiter {};
 
 template <class T>
 class AwaitTask;
+
+/// g++ 12 would move an awaiter that it is given by reference, and then destroy two.
+template <class A>
+class AwaitInPlace {
+ public:
+  explicit AwaitInPlace(A& awaiter) : awaiter_(awaiter) {}
+  [[nodiscard]] bool await_ready() const { return awaiter_.await_ready(); }
+  template <class T>
+  void await_suspend(std::coroutine_handle<Promise<T>> coroutine) const {
+    awaiter_.await_suspend(coroutine);
+  }
+  decltype(auto) await_resume() const { return awaiter_.await_resume(); }
+
+ private:
+  A& awaiter_;
+};
 
 /// The promise of every Task: Asio's, with other memory, that also awaits what derives from Awaiter.
 template <class T>
@@ -36,8 +55,8 @@ class Promise : public boost::asio::detail::awaitable_frame<T, Executor> {
   using Base = boost::asio::detail::awaitable_frame<T, Executor>;
 
  public:
-  static void* operator new(std::size_t size) { return allocate_frame(size); }
-  static void operator delete(void* frame, std::size_t size) noexcept { free_frame(frame, size); }
+  static void* operator new(std::size_t size) { return allocate_recycled(size); }
+  static void operator delete(void* frame, std::size_t size) noexcept { free_recycled(frame, size); }
 
   using Base::await_transform;
   template <class U>
@@ -46,8 +65,12 @@ class Promise : public boost::asio::detail::awaitable_frame<T, Executor> {
   }
   template <class A>
     requires std::derived_from<A, Awaiter>
-  A&& await_transform(A&& awaiter) const noexcept {
-    return std::move(awaiter);
+  auto await_transform(A&& awaiter) const noexcept {
+    if constexpr (std::derived_from<A, SmallAwaiter>) {
+      return A(std::move(awaiter));
+    } else {
+      return AwaitInPlace<A>(awaiter);
+    }
   }
 };
 

@@ -1,13 +1,16 @@
 #include "concurrency/timer.hpp"
 
 #include <stdexcept>
+#include <utility>
 
 namespace sluice::concurrency {
 
 Timer::Timer(Duration duration)
     : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
         auto& self = static_cast<Timer&>(entry);
-        if (expired) (void)self.expired_.try_send(self.loop_.now());
+        if (!expired) return;
+        self.has_sent_ = true;
+        (void)self.expired_.try_send(self.loop_.now());
       }),
       loop_(Loop::current()) {
   loop_.arm(*this, later(loop_.now(), duration));
@@ -18,6 +21,7 @@ bool Timer::stop() {
     loop_.disarm(*this);
     return true;
   }
+  if (!std::exchange(has_sent_, false)) return false;
   const auto unread = expired_.try_receive();  // an error if somebody has closed the channel
   return unread && unread->has_value();
 }

@@ -25,6 +25,7 @@ class Timer final : private TimerEntry {
 
  private:
   Loop& loop_;
+  bool has_sent_ = false;  // since stop() has last looked
   Channel<TimePoint> expired_{1};
 };
 

@@ -11,15 +11,7 @@ std::int64_t WaitGroup::sum(std::int64_t state, std::int64_t count) {
   return state + count;
 }
 
-void WaitGroup::add(long count) {
-  std::int64_t state = count_.load(std::memory_order_relaxed);
-  do {
-    if ((state & kWaited) != 0) return add_locked(count);
-  } while (
-      !count_.compare_exchange_weak(state, sum(state, count), std::memory_order_acq_rel, std::memory_order_relaxed));
-}
-
-void WaitGroup::add_locked(std::int64_t count) {
+void WaitGroup::add_slowly(std::int64_t count) {
   const std::lock_guard lock(gathering_.mutex);
   std::int64_t state = count_.load();
   while (!count_.compare_exchange_weak(state, sum(state, count))) {

@@ -16,7 +16,17 @@ namespace sluice::concurrency {
 class WaitGroup {
  public:
   /// Throws std::logic_error, and changes nothing, if the count would become negative or reach 2^62.
-  void add(long count);
+  void add(long count) {
+    if (count > 0 && count <= kFew) {
+      const std::int64_t before = count_.fetch_add(count, std::memory_order_acq_rel);
+      if ((before & ~kWaited) < kWaited - count) return;
+      count_.fetch_sub(count);
+    }
+    std::int64_t state = count_.load(std::memory_order_relaxed);
+    do {
+      if (!is_plain(state, count)) return add_slowly(count);
+    } while (!count_.compare_exchange_weak(state, state + count, std::memory_order_acq_rel, std::memory_order_relaxed));
+  }
   void done() { add(-1); }
   /// Ends when the count is zero, at once if it is. Errors: canceled, deadline_exceeded from `ctx`.
   [[nodiscard]] auto wait(Context ctx = {}) {
@@ -30,11 +40,18 @@ class WaitGroup {
   }
 
  private:
-  // In count_, since somebody waited; until a wait finds the count at zero, nobody changes it without the lock. So that
-  // who finds zero without the lock may end the object: nobody is between the change and the end of waking then.
+  // In count_, since somebody waited; until a wait finds the count at zero, nobody brings it down without the lock. So
+  // that who finds zero without the lock may end the object: nobody is between the change and the end of waking then.
   static constexpr std::int64_t kWaited = std::int64_t{1} << 62;
 
-  void add_locked(std::int64_t count);
+  static constexpr long kFew = 1L << 30;  // added without a look first, since the sum is beyond reach
+
+  /// Nobody has waited, and the sum is a count.
+  static bool is_plain(std::int64_t state, std::int64_t count) {
+    const auto before = static_cast<std::uint64_t>(state);
+    return (before | (before + static_cast<std::uint64_t>(count))) < std::uint64_t{kWaited};
+  }
+  void add_slowly(std::int64_t count);
   static std::int64_t sum(std::int64_t state, std::int64_t count);
   Task<Result<>> wait_for_zero(Context ctx);
 

@@ -3,28 +3,13 @@
 
 #include "backends/request.hpp"
 #include "concurrency/context.hpp"
-#include "gateway/deployment.hpp"
+#include "gateway/storing.hpp"
 
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace sluice::gateway {
-
-/// What asking needs, without the request of the client that began it.
-struct Question {
-  Question(std::shared_ptr<const Deployment> d, const CallPlan& p, std::shared_ptr<const backends::Request> r,
-           std::string k, std::shared_ptr<const StaleEntry> s)
-      : deployment(std::move(d)), plan(&p), request(std::move(r)), key(std::move(k)), stored(std::move(s)) {}
-
-  std::shared_ptr<const Deployment> deployment;  // keeps `plan` alive
-  const CallPlan* plan;
-  std::shared_ptr<const backends::Request> request;
-  std::string key;
-  std::shared_ptr<const StaleEntry> stored;  // not fresh any more, to be validated; null: nothing
-};
 
 /// What came of it. *immutable* once it is shared
 struct CallAnswer {
@@ -43,6 +28,11 @@ using CallAnswerPtr = std::shared_ptr<const CallAnswer>;
 
 /// Whether a body has what the call takes of it.
 [[nodiscard]] bool fits(const CallPlan& plan, const backends::Body& body);
+/// The same while others have their turn; false, too, if `ctx` is done before. `body` must live until this ends.
+[[nodiscard]] concurrency::Task<bool> fits_in_turns(concurrency::Context ctx, const CallPlan& plan,
+                                                    const backends::Body& body);
+/// Whether going through a body, to find or take something of it, would make others late.
+[[nodiscard]] bool is_large(const backends::Body& body);
 
 /// Asks, unless the same is being asked on this worker: then that attempt is shared, if it is younger than half of the
 /// time that the call may take at most, else a new one overtakes it.

@@ -2,10 +2,11 @@
 
 #include "concurrency/loop.hpp"
 #include "concurrency/select.hpp"
-#include "gateway/call_request.hpp"
 #include "gateway/header_lines.hpp"
+#include "gateway/invalidation.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/redirect.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 
@@ -23,6 +24,7 @@ using concurrency::Context;
 using concurrency::Duration;
 using concurrency::Loop;
 using concurrency::Task;
+using concurrency::TimePoint;
 
 Windows windows_of(const CacheConfig& cache) {
   return Windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
@@ -49,8 +51,9 @@ bool Call::is_late(const Context& ctx) {
   return false;
 }
 
-bool Call::prepare(const std::vector<Call>& calls) {
+bool Call::prepare(const std::vector<Call>& calls, const Found& found) {
   TemplateValues values;
+  values.found = found;
   values.calls = &calls;
   values.json_of_call = [](const void* all, std::size_t call) {
     return (*static_cast<const std::vector<Call>*>(all))[call].fragment().bytes;
@@ -62,16 +65,24 @@ bool Call::prepare(const std::vector<Call>& calls) {
     if (culprit == JsonReference::kItem) culprit = plan_.array->call;
     return lacks(culprit ? calls[*culprit].fragment().root_cause() : std::nullopt);
   }
-  request_ = std::move(made->request);
-  key_ = std::move(made->key);
-  if (!key_.empty()) {
-    stored_ = incoming_.deployment->shared.store.find(key_, start_);
-    // Calls of several endpoints share what is stored: this one may have no use for it.
-    const bool is_of_use = !stored_ || (plan_.config.accept[stored_->status] && fits(plan_, *stored_->body));
-    if (!is_of_use) stored_.reset();
-    if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), start_);
-  }
+  look_up(std::move(*made));
   return true;
+}
+
+void Call::look_up(CallRequest made) {
+  const TimePoint now = Loop::current().now();
+  if (start_ == TimePoint()) start_ = now;
+  request_ = std::move(made.request);
+  key_ = std::move(made.key);
+  if (key_.empty()) return;
+  if (plan_.config.cache->honor_request) wish_ = CacheWish(incoming_.parser.headers());
+  if (wish_.no_store) key_.clear();  // of whoever says that nothing is stored, nor used
+  stored_ = key_.empty() ? nullptr : incoming_.deployment->shared.store.find(key_, now);
+  // Calls of several endpoints share what is stored: this one may have no use for it.
+  const bool is_of_use =
+      !stored_ || (plan_.config.accept[stored_->status] && (is_large(*stored_->body) || fits(plan_, *stored_->body)));
+  if (!is_of_use) stored_.reset();
+  if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), now);
 }
 
 Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
@@ -84,9 +95,24 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
   const bool is_over = ctx.is_done();
   if (is_over && !plan_.config.cache) co_return is_late(ctx);
   if (is_for_each()) co_return co_await fetch_each(std::move(ctx), calls);
-  if (!prepare(*calls)) co_return false;
-  if (use_stored_without_asking()) co_return true;
+  Found found;
+  if (needs_search(*calls)) {
+    const bool is_searched = co_await search(ctx, calls, &found);
+    if (!is_searched) co_return is_late(ctx);
+  }
+  if (!prepare(*calls, found)) co_return false;
+  const bool is_large_stored = stored_ && is_large(*stored_->body);
+  if (is_large_stored) co_await check_stored(ctx);
+  if (use_stored_without_asking()) {
+    if (unshaped_ == nullptr) co_return true;
+    co_return co_await finish(std::move(ctx), true);
+  }
   if (is_over) co_return is_late(ctx);
+  if (wish_.only_if_cached) {
+    fail(Reason::timeout);
+    co_return false;
+  }
+  if (is_large_stored && stored_) shape_stored(ctx);
   concurrency::Cancel cancel;
   if (plan_.config.timeout && item_.empty()) {  // that of all elements together is over them
     auto bounded = concurrency::with_timeout(ctx, *plan_.config.timeout);
@@ -96,17 +122,22 @@ Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
   // Of `first` another call may still be fresh: there stale data is for the end.
   if (plan_.is_json && stored_ && plan_.config.cache->stale_after &&
       may_replace_errors(start_ + *plan_.config.cache->stale_after)) {
-    co_return co_await fetch_or_be_slow(ctx);
+    const bool succeeded = co_await fetch_or_be_slow(ctx);
+    co_return co_await finish(std::move(ctx), succeeded);
   }
   if (key_.empty()) {  // nothing is stored of it
     auto asking = plan_.config.follow_redirects == 0
-                      ? incoming_.deployment->backend(plan_.config.backend).call(std::move(ctx), request_)
-                      : call_following(std::move(ctx), incoming_.deployment, plan_, request_);
+                      ? incoming_.deployment->backend(plan_.config.backend).call(ctx, request_)
+                      : call_following(ctx, incoming_.deployment, plan_, request_);
     const CallAnswer answer = co_await std::move(asking);
-    co_return take(answer);
+    const bool succeeded = take(answer);
+    if (unshaped_ == nullptr) co_return succeeded;
+    co_return co_await finish(std::move(ctx), succeeded);
   }
-  const CallAnswerPtr answer = co_await ask(std::move(ctx), question());
-  co_return take(*answer);
+  const CallAnswerPtr answer = co_await ask(ctx, question());
+  const bool succeeded = take(*answer);
+  if (unshaped_ == nullptr && !stored_shape_) co_return succeeded;
+  co_return co_await finish(std::move(ctx), succeeded);
 }
 
 bool Call::use_stored_without_asking() {
@@ -118,14 +149,23 @@ bool Call::use_stored_without_asking() {
   }
   const bool is_fresh = standing_ == Freshness::fresh;
   (is_fresh ? metrics.hits : metrics.stale_hits).add();
-  if (!is_fresh && standing_ != Freshness::while_revalidate) return false;
-  use_stored(Outcome::cached);
+  if (!suits_the_client()) return false;
+  (void)use_stored(Outcome::cached);
   if (is_fresh) {
     fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
-  } else {
+  } else if (standing_ == Freshness::while_revalidate) {
     refresh(question());
   }
   return true;
+}
+
+/// Whether what is stored will do without asking, by the windows and the wish of the client.
+bool Call::suits_the_client() const {
+  const Duration age = stored_->age(Loop::current().now());
+  const Duration left = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - age;
+  if (standing_ == Freshness::fresh) return wish_.accepts_fresh(age, left);
+  if (standing_ == Freshness::while_revalidate) return wish_.accepts_fresh(age, Duration(0));
+  return standing_ == Freshness::if_error && wish_.accepts_stale(age, -left);
 }
 
 Task<bool> Call::fetch_or_be_slow(Context ctx) {
@@ -138,7 +178,10 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
   const auto fired =
       co_await concurrency::select(concurrency::when_received(answer, result), concurrency::when_done(ctx),
                                    concurrency::after(*plan_.config.cache->stale_after));
-  if (fired == 0) co_return take(**result);
+  if (fired == 0) {
+    answer_ = *result;
+    co_return take(*answer_);
+  }
   if (fired == 1) {
     const bool timed_out = ctx.err() == concurrency::Error::deadline_exceeded;
     if (!timed_out) (*cancel)();
@@ -146,7 +189,7 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
     co_return take(none);
   }
   fragment_.reason = Reason::slow;
-  use_stored(Outcome::stale);
+  (void)use_stored(Outcome::stale);
   co_return true;
 }
 
@@ -165,6 +208,7 @@ bool Call::take(const CallAnswer& answer) {
   const CallResult& result = answer.result;
   fragment_.took = Loop::current().now() - start_;
   if (result.has_value()) {
+    if (is_unsafe(request_->method)) invalidate(incoming_, plan_, *request_, result->status, result->headers);
     fragment_.status = result->status;
     if (!use(plan_.is_json ? json_of(*result->body) : std::string_view(result->body->bytes), plan_.shape)) {
       fragment_.outcome = Outcome::missing;
@@ -184,21 +228,25 @@ bool Call::take(const CallAnswer& answer) {
   return false;
 }
 
-/// Whether what is stored may stand in for an answer at the time `when`.
-bool Call::may_replace_errors(concurrency::TimePoint when) const {
+bool Call::may_replace_errors(TimePoint when) const {
   if (!stored_) return false;
   const Freshness standing = stored_->freshness(windows_of(*plan_.config.cache), when);
   return standing != Freshness::expired &&
          (standing != Freshness::while_revalidate || plan_.config.cache->stale_if_error > Duration(0));
 }
 
-void Call::use_stored(Outcome outcome) {
+/// False if it is large and not shaped, which is then left to finish().
+bool Call::use_stored(Outcome outcome) {
   fragment_.outcome = outcome;
   fragment_.took = Loop::current().now() - start_;
   fragment_.status = stored_->status;
   fragment_.age = stored_->age(Loop::current().now());
   if (outcome == Outcome::stale) fragment_.usable_until = stored_->usable_until(windows_of(*plan_.config.cache));
-  use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
+  (void)use(plan_.is_json ? json_of(*stored_->body) : std::string_view(stored_->body->bytes), plan_.shape);
+  if (unshaped_ != nullptr && stored_shape_ && stored_shape_->is_done) {
+    fragment_.shaped = std::move(stored_shape_->shaped);
+    unshaped_ = nullptr;
+  }
   fragment_.media_type = stored_->media_type;
   for_each_line(stored_->headers, [&](std::string_view name, std::string_view value) {
     const auto& taken = plan_.taken_headers;
@@ -207,12 +255,17 @@ void Call::use_stored(Outcome outcome) {
     if (is_taken) fragment_.headers.append(name).append(": ").append(value).append(1, '\n');
   });
   fragment_.owner = stored_;
+  return unshaped_ == nullptr;
 }
 
-/// Makes `bytes` the data of the fragment; false if they do not have what the shape asks for.
+/// Makes `bytes` the data of the fragment; false if they do not have what the shape asks for. What is large is left to
+/// finish().
 bool Call::use(std::string_view bytes, const JsonShape& shape) {
   std::unique_ptr<Shaped> shaped;
-  if (!shape.is_identity()) {
+  unshaped_ = nullptr;
+  if (!shape.is_identity() && bytes.size() > kAtOnceBytes) {
+    unshaped_ = &shape;
+  } else if (!shape.is_identity()) {
     shaped = std::make_unique<Shaped>();
     if (!shape.apply(bytes, *shaped)) return false;
   }
@@ -221,21 +274,35 @@ bool Call::use(std::string_view bytes, const JsonShape& shape) {
   return true;
 }
 
+void Call::renew() {
+  use_stored(Outcome::fresh);
+  fragment_.age.reset();
+}
+
 void Call::degrade() {
   const CallConfig& config = plan_.config;
   const Reason reason = fragment_.reason.value_or(Reason::cancelled);
-  if (fragment_.took == Duration(0) && start_ != concurrency::TimePoint()) {
+  if (fragment_.took == Duration(0) && start_ != TimePoint()) {
     fragment_.took = Loop::current().now() - start_;
   }
   if (may_replace_errors(Loop::current().now()) && plan_.serves_stale_on(reason, fragment_.status)) {
     const unsigned failed_with = fragment_.status;
-    use_stored(Outcome::stale);
+    const bool is_shaped = use_stored(Outcome::stale);
     fragment_.status = reason == Reason::status ? failed_with : 0;
-    return;
+    if (is_shaped) return;
+    const Duration took = fragment_.took;
+    fail(reason);
+    fragment_.status = failed_with;
+    fragment_.took = took;
   }
   if (config.fallback && !is_for_each()) {  // it stands in for single elements
     fragment_.outcome = Outcome::fallback;
-    use(*config.fallback, plan_.fallback_shape);
+    fragment_.bytes = *config.fallback;
+    if (!plan_.fallback_shape.is_identity()) {
+      auto shaped = std::make_unique<Shaped>();
+      (void)plan_.fallback_shape.apply(fragment_.bytes, *shaped);
+      fragment_.shaped = std::move(shaped);
+    }
     fragment_.media_type = "application/json";
     return;
   }

@@ -5,6 +5,8 @@
 #include "concurrency/channel.hpp"
 #include "concurrency/context.hpp"
 #include "gateway/ask.hpp"
+#include "gateway/cache_control.hpp"
+#include "gateway/call_request.hpp"
 #include "gateway/incoming.hpp"
 #include "gateway/outcome.hpp"
 
@@ -80,7 +82,8 @@ class Call {
   /// To be told once of each call that it needs; true when that was the last, and fetch() may begin.
   [[nodiscard]] bool input_ended() { return --awaited_ == 0; }
 
-  /// After a fetch that failed: stale data, else the fallback, else nothing.
+  /// After a fetch that failed: stale data, else the fallback, else nothing. Large stale data that could not be shaped
+  /// in the time there was is not used.
   void degrade();
 
   /// In place of a fetch that threw.
@@ -88,6 +91,27 @@ class Call {
 
   /// In place of a fetch by whoever got the data in another way.
   void settle(Fragment fragment) { fragment_ = std::move(fragment); }
+
+  // For a proxied request, which is not fetched: its parts in its own order.
+
+  /// Looks up what is stored for `made`; again, if that may have changed.
+  void look_up(CallRequest made);
+  /// Makes what is stored the data of the call, if that may be done without asking.
+  [[nodiscard]] bool use_stored_without_asking();
+  /// Whether what is stored may stand in for an answer at the time `when`.
+  [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
+  /// Asks, but takes what is stored after `stale_after`. As fetch().
+  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
+  [[nodiscard]] Question question() const;
+  /// What is stored was found unchanged: it is the data, and fresh.
+  void renew();
+  /// What is stored; null: nothing.
+  [[nodiscard]] const std::shared_ptr<const StaleEntry>& stored() const { return stored_; }
+  /// Of fetch_or_be_slow(), if the data is fresh.
+  [[nodiscard]] const CallAnswerPtr& answer() const { return answer_; }
+  [[nodiscard]] const CacheWish& wish() const { return wish_; }
+
+  [[nodiscard]] Fragment take_fragment() { return std::move(fragment_); }
 
   /// The endpoint has no more use for the call: it was cancelled, or has not begun. One that has failed stays so.
   void skip();
@@ -99,19 +123,27 @@ class Call {
   [[nodiscard]] const Fragment& fragment() const { return fragment_; }
 
  private:
-  [[nodiscard]] bool prepare(const std::vector<Call>& calls);
+  /// What pointers into large JSON lead to.
+  using Found = std::vector<std::pair<const JsonPointer*, std::optional<std::string_view>>>;
+  /// Stored data that is large, and is shaped while the backend is asked.
+  struct StoredShape;
+
+  [[nodiscard]] bool needs_search(const std::vector<Call>& calls) const;
+  [[nodiscard]] concurrency::Task<bool> search(concurrency::Context ctx, const std::vector<Call>* calls, Found* found);
+  [[nodiscard]] bool prepare(const std::vector<Call>& calls, const Found& found);
+  [[nodiscard]] concurrency::Task<> check_stored(concurrency::Context ctx);
+  void shape_stored(const concurrency::Context& ctx);
+  static concurrency::Task<> run_shaping(concurrency::Context ctx, std::shared_ptr<StoredShape> stored);
+  [[nodiscard]] concurrency::Task<bool> finish(concurrency::Context ctx, bool succeeded);
   [[nodiscard]] bool lacks(std::optional<RootCause> root);
   [[nodiscard]] bool is_late(const concurrency::Context& ctx);
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
   [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
-  bool join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut);
-  [[nodiscard]] bool use_stored_without_asking();
-  [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
-  [[nodiscard]] Question question() const;
+  bool join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut);
+  [[nodiscard]] bool suits_the_client() const;
   bool take(const CallAnswer& answer);
-  void use_stored(Outcome outcome);
+  bool use_stored(Outcome outcome);
   bool use(std::string_view bytes, const JsonShape& shape);
-  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
   static concurrency::Task<> ask_for(concurrency::Context ctx, Question what,
                                      concurrency::Channel<CallAnswerPtr> answer,
                                      std::shared_ptr<const concurrency::Cancel> cancel);
@@ -122,10 +154,27 @@ class Call {
   std::size_t awaited_ = 0;  // calls that it needs and that have not ended
   std::shared_ptr<const backends::Request> request_;
   std::string key_;  // empty: nothing is stored
+  CacheWish wish_;   // of the client, if it counts
   std::shared_ptr<const StaleEntry> stored_;
+  CallAnswerPtr answer_;
   Freshness standing_ = Freshness::expired;  // of `stored_`, when the call began
+  std::shared_ptr<StoredShape> stored_shape_;
+  const JsonShape* unshaped_ = nullptr;  // what finish() has still to do with the data of the fragment
   concurrency::TimePoint start_{};
   Fragment fragment_;
+};
+
+/// What is stored and large, shaped while the backend is asked.
+struct Call::StoredShape {
+  StoredShape(std::shared_ptr<const StaleEntry> e, std::shared_ptr<const Deployment> d, const CallPlan& p)
+      : entry(std::move(e)), deployment(std::move(d)), plan(p) {}
+
+  const std::shared_ptr<const StaleEntry> entry;
+  const std::shared_ptr<const Deployment> deployment;  // keeps `plan`
+  const CallPlan& plan;
+  std::unique_ptr<Shaped> shaped = std::make_unique<Shaped>();
+  bool is_over = false;
+  bool is_done = false;  // and it could be shaped
 };
 
 }  // namespace sluice::gateway

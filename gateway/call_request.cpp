@@ -44,11 +44,26 @@ void forward_query(const Names& names, const std::vector<std::string>& own, std:
   }
 }
 
+/// Many frameworks take `X_Forwarded_For` for X-Forwarded-For. `kept` are meant.
+void remove_underscored(backends::Headers& headers, const std::vector<std::string>& kept) {
+  for (std::size_t i = 0; i < headers.size();) {
+    const std::string_view name = headers.at(i).name;
+    const bool stays = name.find('_') == name.npos ||
+                       std::any_of(kept.begin(), kept.end(), [&](const auto& k) { return backends::iequals(k, name); });
+    if (stays) {
+      ++i;
+    } else {
+      headers.remove(std::string(name));
+    }
+  }
+}
+
 void forward_headers(const Names& names, bool is_proxy, const backends::Headers& from, backends::Headers& to) {
   if (!names.all && names.list.empty()) return;
   if (names.all) {
     to = from;
     to.remove_hop_by_hop();
+    remove_underscored(to, names.list);
   } else {
     for (const std::string& name : names.list) {
       from.find_all(name, [&](std::string_view value) { to.add(name, value); });
@@ -85,11 +100,17 @@ void add_vary(const CallPlan& plan, const Incoming& incoming, std::string& key) 
   // A line break cannot be in a value, nor a tab in a name, so they separate unambiguously.
   for (const std::string& name : plan.config.cache->vary) {
     key.append(1, '\n').append(name);
+    const bool is_of_template = is_in_a_template(plan, name);
     if (const auto own = forwarded_value(incoming, name)) {
       key.append("\n\t").append(*own);
-      if (!is_in_a_template(plan, name)) continue;  // what the client claims is not sent
+      if (!is_of_template) continue;  // what the client claims is not sent
     }
-    incoming.parser.headers().find_all(name, [&](std::string_view value) { key.append("\n\t").append(value); });
+    // Several lines are one list (RFC 9110 §5.3), of which a template takes the first only.
+    std::string_view separator = "\n\t";
+    incoming.parser.headers().find_all(name, [&](std::string_view value) {
+      key.append(separator).append(value);
+      if (!is_of_template) separator = ", ";
+    });
   }
   key += plan.sent_of_vary;
 }
@@ -114,7 +135,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
 
   const std::string_view method = incoming.parser.method_text();
   request->method = config.method ? *config.method : std::string(method == "HEAD" && !plan.is_proxy ? "GET" : method);
-  const bool is_stored = config.cache && request->method == "GET";
+  const bool is_stored = config.cache && (request->method == "GET" || (plan.is_proxy && request->method == "HEAD"));
   forward_headers(config.forward.headers, plan.is_proxy, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
   std::string value;
@@ -150,7 +171,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
     made.key.append(backend.name).append(1, ' ').append(request->target);
     add_vary(plan, incoming, made.key);
     made.key += asked_for;
-    if (!plan.is_json) made.key += kPassedOnKey;
+    if (!plan.is_json) made.key += plan.is_proxy ? kWholeKey : kPassedOnKey;
   }
   made.request = std::move(request);
   return made;

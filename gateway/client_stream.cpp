@@ -69,6 +69,7 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
   writer.add_all(headers);
   client.write_identity(incoming_);
   write_result(writer, reply, added, client.scratch_);
+  if (added.cache_status && !reply.cache_status.empty()) writer.add(*added.cache_status, reply.cache_status);
   write_configured(writer, reply, incoming_, client.scratch_);
   if (is_to_head && length && reply.status != 204 && reply.status != 304) {
     writer.finish(*length, keep_alive, version);

@@ -1,7 +1,9 @@
 #include "gateway/command_line.hpp"
 
+#include "gateway/config_problems.hpp"
 #include "gateway/config_reader.hpp"
 #include "gateway/demo.hpp"
+#include "gateway/explain.hpp"
 #include "gateway/http_get.hpp"
 #include "gateway/log.hpp"
 #include "gateway/problem.hpp"
@@ -15,6 +17,7 @@
 #include <charconv>
 #include <iostream>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 
 namespace sluice::gateway {
@@ -28,6 +31,9 @@ usage:
       --takeover: the address may still be another gateway's, which is about to go.
   sluice check CONFIG [--json]
       Names every problem as FILE:LINE:COLUMN: /json/pointer: message.
+  sluice explain CONFIG [ENDPOINT] [--json] [--admin ADDR]
+      The plan of each endpoint, or of the one with this name or path: order of calls, deadline budget, what a client
+      gets when a backend is down or slow. ADDR: of a running gateway, which says what it could not store.
   sluice schema [--markdown]
       Prints the JSON Schema of CONFIG, or the same as a page to read.
   sluice demo [--once]
@@ -74,6 +80,11 @@ class Arguments {
     }
     return std::nullopt;
   }
+  std::string take_last() {
+    std::string word = std::move(words_.back());
+    words_.pop_back();
+    return word;
+  }
   [[nodiscard]] const std::vector<std::string>& rest() const { return words_; }
 
  private:
@@ -108,6 +119,60 @@ int check(Arguments arguments) {
     if (checked.config) std::cout << file << ": ok\n";
   }
   return checked.config ? 0 : 1;
+}
+
+/// The endpoints that are meant: all without a `name`; none if no endpoint has it.
+std::vector<std::size_t> endpoints_of(const Config& config, const std::string& name) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < config.endpoints.size(); ++i) {
+    const EndpointConfig& endpoint = config.endpoints[i];
+    if (name.empty() || endpoint.name == name || endpoint.path == name) found.push_back(i);
+  }
+  return found;
+}
+
+int explain(Arguments arguments) {
+  const bool as_json = arguments.take_flag("--json");
+  std::string problem;
+  std::optional<Address> admin;
+  if (const auto text = arguments.take_value("--admin", problem)) {
+    admin = parse_address(*text);
+    if (!admin) problem = "--admin: an address like \"127.0.0.1:9901\" is expected, got \"" + *text + "\"";
+  }
+  std::string name;
+  if (arguments.rest().size() == 2) name = arguments.take_last();
+  std::string file;
+  if (problem.empty()) file = operand(arguments, problem);
+  if (!problem.empty()) return usage_error("explain: " + problem);
+
+  const Checked checked = read_config(file);
+  for (const Problem& found : checked.problems) std::cerr << format(found) << '\n';
+  if (!checked.config) return 1;
+  const Config& config = *checked.config;
+  const std::vector<std::size_t> wanted = endpoints_of(config, name);
+  if (wanted.empty()) {
+    std::vector<std::string_view> known;
+    for (const EndpointConfig& endpoint : config.endpoints) known.emplace_back(endpoint.name);
+    std::string hint = did_you_mean(name, known);
+    if (hint.empty() && known.size() <= 20) hint = ", expected " + quoted_list(known);
+    return usage_error("explain: unknown endpoint \"" + name + "\"" + hint);
+  }
+  std::optional<LiveCache> live;
+  if (admin) {
+    const HttpReply metrics = http_get(admin->host, std::to_string(admin->port), "/metrics");
+    if (metrics.status != 200) throw std::runtime_error("explain: --admin: no metrics there");
+    live = read_live_cache(metrics.body);
+  }
+  set_log_level(LogLevel::off);
+  std::vector<Explanation> explanations;
+  for (std::size_t endpoint : wanted) {
+    explanations.push_back(explain(config, endpoint));
+    if (as_json) continue;
+    if (endpoint != wanted.front()) std::cout << '\n';
+    std::cout << explain_text(config, explanations.back(), live ? &*live : nullptr) << std::flush;
+  }
+  if (as_json) std::cout << explain_json(config, explanations, live ? &*live : nullptr);
+  return 0;
 }
 
 int serve(Arguments arguments) {
@@ -180,6 +245,7 @@ int run_command(const std::vector<std::string>& words) {
   }
   if (command == "serve") return serve(std::move(arguments));
   if (command == "check") return check(std::move(arguments));
+  if (command == "explain") return explain(std::move(arguments));
   if (command == "schema") {
     const bool as_page = arguments.take_flag("--markdown");
     if (!arguments.rest().empty()) return usage_error("schema: unexpected \"" + arguments.rest().front() + "\"");

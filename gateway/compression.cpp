@@ -1,15 +1,12 @@
 #include "gateway/compression.hpp"
 
-#include "concurrency/loop.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 #include <array>
 #include <new>
 #include <optional>
 #include <zlib.h>
-
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/post.hpp>
 
 namespace sluice::gateway {
 namespace {
@@ -112,7 +109,7 @@ Coding accepted_coding(const backends::Headers& headers) {
 }
 
 bool is_compressible(const Reply& reply, const Incoming& incoming) {
-  if (incoming.endpoint == nullptr || !incoming.endpoint->config.compression) return false;
+  if (incoming.endpoint == nullptr || !incoming.endpoint->config.compression || reply.passed) return false;
   if (reply.status == 204 || reply.status == 304 || !has_text(reply.media_type) || reply.content_length() == 0) {
     return false;
   }
@@ -137,7 +134,7 @@ concurrency::Task<> compress(concurrency::Context ctx, Reply& reply, const Incom
     while (!part.empty()) {
       if (since_pause == kSliceBytes) {
         since_pause = 0;
-        co_await boost::asio::post(concurrency::Loop::current().executor(), boost::asio::deferred);
+        co_await pause();
         if (ctx.is_done()) co_return;
       }
       const std::string_view slice = part.substr(0, kSliceBytes - since_pause);

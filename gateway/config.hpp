@@ -77,6 +77,9 @@ struct CacheConfig {
   std::vector<std::string> vary_except;  // lower case
   bool coalesce = true;
   bool ignore_origin = false;
+  bool origin_decides = false;
+  bool honor_request = false;
+  std::vector<std::string> targeted;  // lower case
 };
 
 /// What of the client's request goes along with a call.
@@ -206,6 +209,7 @@ struct AddedHeaders {
   std::optional<std::string> calls = "Sluice-Calls";
   std::optional<std::string> request_id = "X-Request-Id";
   std::optional<std::string> traceparent = "traceparent";
+  std::optional<std::string> cache_status = "Cache-Status";
   std::optional<std::string> server_timing;
   std::optional<std::string> forwarded_for = "X-Forwarded-For";
   std::optional<std::string> forwarded_proto = "X-Forwarded-Proto";

@@ -5,11 +5,13 @@
 #include "gateway/units.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <utility>
 
 namespace sluice::gateway {
@@ -57,13 +59,16 @@ std::optional<std::string> read_file(const std::filesystem::path& path, std::siz
   }
   errno = 0;
   std::ifstream file(path, std::ios::binary);
-  std::string content(max_bytes + 1, '\0');
-  if (file) file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  std::string content;
+  std::array<char, 64 * 1024> block;
+  while (file && content.size() <= max_bytes) {
+    file.read(block.data(), block.size());
+    content.append(block.data(), static_cast<std::size_t>(file.gcount()));
+  }
   if (!file.is_open() || file.bad()) {
     problem = errno != 0 ? std::strerror(errno) : "cannot be read";
     return std::nullopt;
   }
-  content.resize(static_cast<std::size_t>(file.gcount()));
   if (content.size() > max_bytes) {
     problem = "is larger than " + format_size(max_bytes);
     return std::nullopt;
@@ -170,20 +175,23 @@ bool ConfigCheck::check_list(ConfigNode& value, const Shape& shape, const std::s
 bool ConfigCheck::check_map(ConfigNode& value, const Shape& shape, const std::string& pointer) {
   if (value.kind != Kind::object) return must_be("an object", value, pointer);
   bool is_valid = true;
+  std::map<std::string, std::string_view> folded;  // names, in lower case
   for (ConfigNode::Member& member : value.members) {
     if (is_comment(member.key)) continue;
     const std::string child = pointer_to(pointer, member.key);
-    if (!shape.rule->accepts(member.key)) {
-      is_valid = fail(member.begin, child,
-                      "the key must be " + std::string(shape.rule->expected) + ", got \"" + member.key + "\"");
+    bool is_good_key = shape.rule->accepts(member.key);
+    if (!is_good_key) {
+      fail(member.begin, child,
+           "the key must be " + std::string(shape.rule->expected) + ", got \"" + member.key + "\"");
     }
-    for (const ConfigNode::Member& other : value.members) {
-      if (&other == &member) break;
-      if (shape.rule->is_case_insensitive && lower_case(other.key) == lower_case(member.key)) {
-        is_valid = fail(member.begin, child, "is the same name as \"" + other.key + "\"");
+    if (shape.rule->is_case_insensitive) {
+      const auto [same, is_new] = folded.try_emplace(lower_case(member.key), member.key);
+      if (!is_new) {
+        is_good_key = fail(member.begin, child, "is the same name as \"" + std::string(same->second) + "\"");
       }
     }
-    if (!check(member.value, *shape.element, child)) is_valid = false;
+    member.value.is_valid = check(member.value, *shape.element, child) && is_good_key;
+    is_valid = is_valid && member.value.is_valid;
   }
   return is_valid;
 }
@@ -200,7 +208,7 @@ bool ConfigCheck::check_section(ConfigNode& value, const Section& section, const
     }
     std::vector<std::string_view> known;
     for (const Key& key : section.keys) known.push_back(key.name);
-    std::string hint = did_you_mean(member.key, known);
+    std::string hint = problems_.is_full() ? "" : did_you_mean(member.key, known);
     if (hint.empty()) hint = ", expected " + quoted_list(known);
     is_valid = fail(member.begin, child, "unknown key \"" + member.key + "\"" + hint);
   }

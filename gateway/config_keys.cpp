@@ -82,6 +82,16 @@ const Section& cache_section() {
               "Whether calls that ask the same at the same time share one attempt, on each worker."),
           key("ignore_origin", &C::ignore_origin, boolean(),
               "Whether the backend's `Cache-Control`, `Expires` and `Vary` are ignored."),
+          key("origin_decides", &C::origin_decides, boolean(),
+              "Whether `ttl` and `stale_while_revalidate` apply only to answers for which the backend names such a "
+              "lifetime itself, as its upper bounds. By default they also count where it says nothing."),
+          key("targeted", &C::targeted, list(text(kHeaderName)),
+              "Headers that replace `Cache-Control` and `Expires` of the backend for the gateway (RFC 9213), the first "
+              "that "
+              "is there and well-formed: such as `CDN-Cache-Control`."),
+          key("honor_request", &C::honor_request, boolean(),
+              "Whether a client's `Cache-Control` counts: `no-cache`, `no-store`, `max-age`, `min-fresh`, `max-stale`, "
+              "`only-if-cached`. By default clients cannot make the gateway ask a backend."),
       }};
   return result;
 }
@@ -172,7 +182,10 @@ const Key* Section::find(std::string_view key) const {
 void Section::store(const ConfigNode& object, void* owner) const {
   for (const ConfigNode::Member& member : object.members) {
     const Key* key = find(member.key);
-    if (key != nullptr && key->store && member.value.is_valid) key->store(member.value, owner);
+    if (key == nullptr || !key->store) continue;
+    const bool is_of_members = key->shape.kind == Kind::section || key->shape.kind == Kind::map;
+    const bool is_stored = member.value.is_valid || (is_of_members && member.value.kind == ConfigNode::Kind::object);
+    if (is_stored) key->store(member.value, owner);
   }
 }
 

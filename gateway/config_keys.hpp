@@ -68,7 +68,7 @@ struct Section {
   std::vector<Key> keys;
 
   [[nodiscard]] const Key* find(std::string_view key) const;
-  /// Stores every valid member of `object` into `owner`, the struct that the section describes.
+  /// Stores every valid member of `object`, and of objects in it, into `owner`, the struct that the section describes.
   void store(const ConfigNode& object, void* owner) const;
 };
 

@@ -18,6 +18,8 @@ const Section& headers_section() {
           key("X-Request-Id", &H::request_id, text(kHeaderName), "Accepted from the client or made."),
           key("traceparent", &H::traceparent, text(kHeaderName),
               "Accepted from the client, with its `tracestate`, or made."),
+          key("Cache-Status", &H::cache_status, text(kHeaderName),
+              "What the store did for a `proxy` endpoint with a `cache` (RFC 9211), behind what the backend said."),
           key("Server-Timing", &H::server_timing, text(kHeaderName),
               "How long each call took, for browsers. Default: off."),
           key("X-Forwarded-For", &H::forwarded_for, text(kHeaderName),

@@ -2,6 +2,7 @@
 #include "gateway/config_problems.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 #include <utility>
 
@@ -35,10 +36,14 @@ const ConfigNode* walk(const ConfigNode& root, const std::string& pointer, std::
     const std::string token = pointer.substr(walked, end - walked);
     const ConfigNode* next = nullptr;
     for (const ConfigNode::Member& member : node->members) {
-      if (pointer_to("", member.key) == token) next = &member.value;
+      const bool is_plain = member.key.find_first_of("~/") == std::string::npos;
+      const bool is_it =
+          is_plain ? std::string_view(token).substr(1) == member.key : pointer_to("", member.key) == token;
+      if (is_it) next = &member.value;
     }
     if (node->kind == ConfigNode::Kind::array) {
-      const std::size_t index = std::stoul(token.substr(1));
+      std::size_t index = node->elements.size();
+      std::from_chars(token.data() + 1, token.data() + token.size(), index);
       if (index < node->elements.size()) next = &node->elements[index];
     }
     if (next == nullptr) break;
@@ -61,16 +66,28 @@ const ConfigNode* node_at(const ConfigNode& root, const std::string& pointer) {
   return walk(root, pointer, walked);
 }
 
-bool ConfigProblems::has_errors() const {
-  return std::any_of(problems_.begin(), problems_.end(),
-                     [](const Problem& p) { return p.severity == Problem::Severity::error; });
-}
-
 std::vector<Problem> ConfigProblems::take() {
+  if (left_out_ > 0) {
+    Problem& rest = problems_.emplace_back(problems_.back());
+    rest.severity = has_errors_ ? Problem::Severity::error : Problem::Severity::warning;
+    rest.message = "and " + std::to_string(left_out_) + " more problems, which are not shown";
+    rest.pointer.clear();
+  }
   return std::move(problems_);
 }
 
+bool is_good(const ConfigNode& root, const std::string& pointer) {
+  std::size_t walked = 0;
+  const ConfigNode* node = walk(root, pointer, walked);
+  return walked < pointer.size() || node->is_valid;
+}
+
 void ConfigProblems::add(Problem::Severity severity, const Place& place, std::string message) {
+  has_errors_ = has_errors_ || severity == Problem::Severity::error;
+  if (is_full()) {
+    ++left_out_;
+    return;
+  }
   const TextPosition position = position_of(text_, place.offset);
   Problem problem{severity, file_, position.line, position.column, place.pointer, std::move(message)};
   // Kept in order as they come: clang refuses std::stable_sort of libstdc++ 12, which uses something deprecated.

@@ -7,14 +7,14 @@
 #include "gateway/config_rules.hpp"
 #include "gateway/config_text.hpp"
 
-#include <algorithm>
 #include <cstdlib>
+#include <unordered_map>
 #include <utility>
 
 namespace sluice::gateway {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{4} << 20;
+constexpr std::size_t kMaxFileBytes = std::size_t{32} << 20;
 
 // What `defaults` has for one kind of object, on top of `value`.
 template <class Struct>
@@ -31,14 +31,17 @@ Config build(ConfigNode& root) {
   config_section().store(root, &config);
 
   const auto backend = with_defaults(BackendConfig(), root, "backend", backend_section());
-  if (ConfigNode* backends = root.find("backends")) {
-    for (const ConfigNode::Member& member : backends->members) {
+  if (ConfigNode* objects = root.find("backends")) {
+    for (const ConfigNode::Member& member : objects->members) {
       if (is_comment(member.key)) continue;
       BackendConfig& added = config.backends.emplace_back(backend);
       added.name = member.key;
       backend_section().store(member.value, &added);
     }
   }
+
+  std::unordered_map<std::string_view, std::size_t> backends;
+  for (std::size_t i = 0; i < config.backends.size(); ++i) backends.emplace(config.backends[i].name, i);
 
   EndpointConfig plain;
   plain.max_body = config.limits.max_body;
@@ -59,9 +62,8 @@ Config build(ConfigNode& root) {
       CallConfig& added_call = added.calls.emplace_back(added.strategy == Strategy::proxy ? proxy_call : call);
       call_section().store(call_node, &added_call);
       const ConfigNode* name = call_node.find("backend");
-      const auto named = std::find_if(config.backends.begin(), config.backends.end(),
-                                      [&](const BackendConfig& b) { return name != nullptr && b.name == name->text; });
-      added_call.backend = static_cast<std::size_t>(named - config.backends.begin());
+      const auto named = name == nullptr ? backends.end() : backends.find(name->text);
+      added_call.backend = named == backends.end() ? config.backends.size() : named->second;
     }
   }
   return config;

@@ -1,6 +1,7 @@
 // Checking the rules between values of a configuration.
 #include "gateway/config_rules.hpp"
 
+#include "gateway/budget.hpp"
 #include "gateway/call_graph.hpp"
 #include "gateway/config_keys.hpp"
 #include "gateway/router.hpp"
@@ -11,10 +12,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <span>
 #include <string>
 #include <system_error>
 #include <unistd.h>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -37,6 +40,16 @@ bool overlap(const Address& a, const Address& b) {
   return (is_any(a.host) || is_any(b.host)) && !is_ipv6(a) && !is_ipv6(b);
 }
 
+// The names between braces in a path that is none.
+std::vector<std::string> in_braces(std::string_view path) {
+  std::vector<std::string> names;
+  for (std::size_t begin = path.find('{'); begin != std::string_view::npos; begin = path.find('{')) {
+    path.remove_prefix(begin + 1);
+    names.emplace_back(path.substr(0, path.find('}')));
+  }
+  return names;
+}
+
 class Rules {
  public:
   Rules(const Config& config, ConfigNode& root, ConfigProblems& problems)
@@ -51,6 +64,7 @@ class Rules {
       check_managed(config_.backends[i].headers, pointer_to("/backends", config_.backends[i].name), root_, problems_);
     }
     for (std::size_t i = 0; i < config_.endpoints.size(); ++i) check_endpoint(i);
+    check_backend_times();
     check_routes();
     check_header_rules(config_, root_, problems_);
   }
@@ -140,23 +154,14 @@ class Rules {
     const EndpointConfig& endpoint = config_.endpoints[index];
     const std::string pointer = "/endpoints/" + std::to_string(index);
     ConfigNode& node = root_.find("endpoints")->elements[index];
-    for (std::size_t other = 0; other < index && !endpoint.name.empty(); ++other) {
-      if (config_.endpoints[other].name != endpoint.name) continue;
-      error(pointer + (node.find("name") != nullptr ? "/name" : "/path"),
-            "the name " + quote(endpoint.name) + " is that of /endpoints/" + std::to_string(other) + " too");
-      break;
+    if (!endpoint.name.empty()) {
+      const auto [same, is_new] = endpoints_by_name_.try_emplace(endpoint.name, index);
+      if (!is_new) {
+        error(pointer + (node.find("name") != nullptr ? "/name" : "/path"),
+              "the name " + quote(endpoint.name) + " is that of /endpoints/" + std::to_string(same->second) + " too");
+      }
     }
-    if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
-      error(pointer + "/stagger", "needs the strategy \"first\"");
-    }
-    const bool is_proxy = endpoint.strategy == Strategy::proxy;
-    for (const char* key : {"stream_idle_timeout", "stream_timeout"}) {
-      if (!is_proxy && has_valid(node, key)) error(pointer + "/" + key, "needs the strategy \"proxy\"");
-    }
-    if (is_proxy && endpoint.calls.size() > 1) {
-      error(pointer + "/calls", "the strategy \"proxy\" has one call, got " + std::to_string(endpoint.calls.size()));
-    }
-    check_quorum(endpoint, pointer, node);
+    if (is_good(root_, pointer + "/strategy")) check_strategy(endpoint, pointer, node);
 
     if (has_valid(node, "methods")) {
       const auto& methods = endpoint.methods;
@@ -169,24 +174,28 @@ class Rules {
     }
 
     std::optional<Pattern> pattern;
+    std::optional<std::vector<std::string>> parameters;
     if (has_valid(node, "path")) {
       std::string problem;
       pattern = Pattern::parse(endpoint.path, problem);
       if (!pattern) error(pointer + "/path", problem);
+      parameters = pattern ? pattern->parameters() : in_braces(endpoint.path);
     }
     if (pattern && (node.find("methods") == nullptr || has_valid(node, "methods"))) {
       routes_.push_back({*pattern, endpoint.methods});
       route_endpoints_.push_back(index);
     }
     std::vector<std::string> names;
-    for (const CallConfig& call : endpoint.calls) names.push_back(call.name);
+    for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
+      const ConfigNode* name = node.find("calls")->elements[i].find("name");
+      const bool is_text = name != nullptr && name->kind == ConfigNode::Kind::string && !name->text.empty();
+      names.push_back(is_text ? name->text : " ");  // which nothing can refer to
+    }
     CallGraph graph(endpoint.calls.size());
     std::size_t first_fallback = endpoint.calls.size();
     for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
       const std::string child = pointer + "/calls/" + std::to_string(i);
-      ConfigNode& call_node = node.find("calls")->elements[i];
-      if (!call_node.is_valid) continue;
-      check_call_rules(config_, root_, problems_, {index, i, pattern ? &*pattern : nullptr, names}, graph);
+      check_call_rules(config_, root_, problems_, {index, i, parameters ? &*parameters : nullptr, names}, graph);
       if (!endpoint.calls[i].fallback || endpoint.strategy != Strategy::first) continue;
       if (first_fallback < i) {
         warning(child + "/fallback", "is never used: when all calls have failed, the fallback of " +
@@ -194,11 +203,59 @@ class Rules {
       }
       first_fallback = std::min(first_fallback, i);
     }
-    check_shapes(endpoint, node, pointer);
+    check_shapes(endpoint, pointer);
+    check_times(endpoint, pointer);
     for (const std::vector<std::size_t>& cycle : graph.cycles()) {
       std::string way;
       for (std::size_t call : cycle) way += (way.empty() ? "" : " → ") + names[call];
       error(pointer + "/calls/" + std::to_string(cycle.front()), "waits for its own data: " + way);
+    }
+  }
+
+  void check_strategy(const EndpointConfig& endpoint, const std::string& pointer, ConfigNode& node) {
+    if (has_valid(node, "stagger") && endpoint.stagger && endpoint.strategy != Strategy::first) {
+      error(pointer + "/stagger", "needs the strategy \"first\"");
+    }
+    const bool is_proxy = endpoint.strategy == Strategy::proxy;
+    for (const char* key : {"stream_idle_timeout", "stream_timeout"}) {
+      if (!is_proxy && has_valid(node, key)) error(pointer + "/" + key, "needs the strategy \"proxy\"");
+    }
+    if (is_proxy && endpoint.calls.size() > 1) {
+      error(pointer + "/calls", "the strategy \"proxy\" has one call, got " + std::to_string(endpoint.calls.size()));
+    }
+    check_quorum(endpoint, pointer, node);
+  }
+
+  // Times of the endpoint that a shorter one makes pointless; those of its backends are looked at when all are known.
+  void check_times(const EndpointConfig& endpoint, const std::string& pointer) {
+    for (const CallConfig& call : endpoint.calls) ++uses_[call.backend];
+    if (!is_good(root_, pointer + "/deadline")) return;
+    for (const IdleTime& idle : idle_times(config_, endpoint)) {
+      const std::string call = pointer + "/calls/" + std::to_string(idle.call);
+      const std::string at = idle.which == IdleTime::Which::timeout       ? call + "/timeout"
+                             : idle.which == IdleTime::Which::stale_after ? call + "/cache/stale_after"
+                             : idle.which == IdleTime::Which::stagger     ? pointer + "/stagger"
+                                                                          : "";
+      if (at.empty()) {
+        ++idle_uses_[{endpoint.calls[idle.call].backend, idle.which}];
+      } else if (idle.shorter == "deadline") {
+        warning(at, "is longer than the endpoint's deadline of " + format_duration(idle.limit));
+      } else {
+        warning(at, "is longer than the call's timeout of " + format_duration(idle.limit));
+      }
+    }
+  }
+
+  // Only those that stand in the file: the defaults are meant for any deadline.
+  void check_backend_times() {
+    for (const auto& [key, uses] : idle_uses_) {
+      const auto& [backend, which] = key;
+      if (uses < uses_[backend]) continue;
+      const char* name = which == IdleTime::Which::connect_timeout ? "/connect_timeout" : "/timeout";
+      const std::string at = pointer_to("/backends", config_.backends[backend].name) + name;
+      if (place(at).pointer == at) {
+        warning(at, "is never reached: a shorter timeout or deadline comes first in every call");
+      }
     }
   }
 
@@ -213,10 +270,11 @@ class Rules {
     }
   }
 
-  void check_shapes(const EndpointConfig& endpoint, ConfigNode& node, const std::string& pointer) {
+  void check_shapes(const EndpointConfig& endpoint, const std::string& pointer) {
     std::vector<bool> is_valid;
     for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
-      is_valid.push_back(node.find("calls")->elements[i].is_valid);
+      const std::string call = pointer + "/calls/" + std::to_string(i);
+      is_valid.push_back(!endpoint.calls[i].name.empty() && is_good(root_, call + "/into"));
     }
     for (ShapingProblem& problem : check_shaping(endpoint, is_valid)) {
       const std::string at = pointer + "/calls/" + std::to_string(problem.call) + "/" + problem.key;
@@ -243,6 +301,9 @@ class Rules {
   ConfigProblems& problems_;
   std::vector<Router::Route> routes_;
   std::vector<std::size_t> route_endpoints_;
+  std::unordered_map<std::string, std::size_t> endpoints_by_name_;
+  std::map<std::size_t, std::size_t> uses_;                                   // of a backend, by calls
+  std::map<std::pair<std::size_t, IdleTime::Which>, std::size_t> idle_uses_;  // those that never reach its time
 };
 
 }  // namespace

@@ -25,8 +25,8 @@ void check_header_rules(const Config& config, const ConfigNode& root, ConfigProb
 struct CallPlace {
   std::size_t endpoint;
   std::size_t call;
-  const Pattern* pattern;                 // of the endpoint; null: it is not valid
-  const std::vector<std::string>& names;  // of all its calls
+  const std::vector<std::string>* parameters;  // of the endpoint's path; null: it has none that could be read
+  const std::vector<std::string>& names;       // of all its calls
 };
 
 /// Those about one call; part of check_rules(). What it needs of other calls goes into `graph`.

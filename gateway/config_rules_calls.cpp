@@ -27,11 +27,13 @@ class CallRules {
   void check(const CallPlace& place, CallGraph& graph) {
     const EndpointConfig& endpoint = config_.endpoints[place.endpoint];
     const std::string pointer = "/endpoints/" + std::to_string(place.endpoint) + "/calls/" + std::to_string(place.call);
-    check_call(endpoint, place.call, pointer, place.pattern);
-    if (place.pattern != nullptr) {
-      check_templates(endpoint, place.call, pointer, place.pattern->parameters(), place.names, graph);
-    }
-    check_backend(endpoint.calls[place.call], node_at(root_, pointer + "/backend")->text, pointer);
+    const bool has_parameters = place.parameters != nullptr;
+    const std::vector<std::string> parameters =
+        has_parameters ? *place.parameters : assumed_parameters(endpoint.calls[place.call], place.names);
+    check_call(endpoint, place.call, pointer, has_parameters ? parameters : std::vector<std::string>());
+    check_templates(endpoint, place.call, pointer, parameters, place.names, graph);
+    check_vary(endpoint.calls[place.call], pointer);
+    check_backend(endpoint.calls[place.call], pointer);
   }
 
  private:
@@ -43,10 +45,26 @@ class CallRules {
   }
   bool has(const std::string& pointer) const { return place_of(root_, pointer).pointer == pointer; }
 
+  // Whatever the templates of `call` may take for path parameters of an endpoint without a path.
+  static std::vector<std::string> assumed_parameters(const CallConfig& call, const std::vector<std::string>& calls) {
+    std::vector<std::string> names;
+    const auto add = [&](std::string_view text) {
+      for (std::size_t begin = text.find('{'); begin != std::string_view::npos; begin = text.find('{')) {
+        text.remove_prefix(begin + 1);
+        const std::string name(text.substr(0, text.find('}')));
+        if (name.find_first_of(".:") == std::string::npos && !contains(calls, name)) names.push_back(name);
+      }
+    };
+    add(call.path);
+    for (const HeaderTemplate& header : call.headers) add(header.value);
+    if (call.for_each) std::erase(names, "item");
+    return names;
+  }
+
   void check_call(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
-                  const Pattern* pattern) {
+                  const std::vector<std::string>& parameters) {
     const CallConfig& call = endpoint.calls[index];
-    check_call_name(endpoint, index, pointer, pattern);
+    if (!call.name.empty()) check_call_name(endpoint, index, pointer, parameters);
     check_managed(call.headers, pointer, root_, problems_);
     for (const std::string& name : call.forward.headers.list) {
       if (is_managed(name))
@@ -57,8 +75,10 @@ class CallRules {
     check_uses(endpoint, call, pointer);
   }
 
-  void check_backend(const CallConfig& call, const std::string& name, const std::string& pointer) {
-    if (call.backend < config_.backends.size() || node_at(root_, "/backends") == nullptr) return;
+  void check_backend(const CallConfig& call, const std::string& pointer) {
+    const std::string at = pointer + "/backend";
+    if (call.backend < config_.backends.size() || !has(at) || !is_good(root_, at) || !has("/backends")) return;
+    const std::string& name = node_at(root_, at)->text;
     std::vector<std::string_view> known;
     for (const BackendConfig& backend : config_.backends) known.push_back(backend.name);
     std::string hint = did_you_mean(name, known);
@@ -67,7 +87,7 @@ class CallRules {
   }
 
   void check_call_name(const EndpointConfig& endpoint, std::size_t index, const std::string& pointer,
-                       const Pattern* pattern) {
+                       const std::vector<std::string>& parameters) {
     const std::string& name = endpoint.calls[index].name;
     if (name == "query" || name == "header")
       error(pointer + "/name", quote(name) + " has a meaning of its own in templates");
@@ -76,11 +96,8 @@ class CallRules {
       error(pointer + "/name", "another call of the endpoint has the name " + quote(name));
       break;
     }
-    if (!pattern) return;
-    for (const Pattern::Segment& segment : pattern->segments) {
-      if (segment.kind != Pattern::Kind::literal && segment.text == name) {
-        error(pointer + "/name", quote(name) + " is a path parameter of the endpoint");
-      }
+    if (contains(parameters, name) || contains(parameters, name + "...")) {
+      error(pointer + "/name", quote(name) + " is a path parameter of the endpoint");
     }
   }
 
@@ -98,10 +115,10 @@ class CallRules {
         graph.add(index, inputs);
       }
     };
-    if (call.for_each) check_for_each(call, pointer, names, needs);
+    if (call.for_each && !call.for_each->in.empty()) check_for_each(call, pointer, names, needs);
     names.has_item = call.for_each.has_value();
     bool reads_item = false;
-    std::vector<std::pair<std::string, std::string>> sent;  // client header, where it is used
+    sent_.clear();
     const auto compile = [&](const std::string& source, Template::Place where, const std::string& at,
                              const std::string& what) {
       std::string problem;
@@ -113,24 +130,32 @@ class CallRules {
       reads_item = reads_item || !compiled || compiled->reads_item();
       if (!compiled) return error(at, problem);
       needs(compiled->calls(), at);
-      for (const std::string& header : compiled->headers()) sent.emplace_back(header, what);
+      for (const std::string& header : compiled->headers()) sent_.emplace_back(header, what);
     };
-    compile(call.path, Template::Place::target, pointer + "/path", "in its path");
+    if (call.path.empty()) {
+      reads_item = true;  // perhaps
+    } else {
+      compile(call.path, Template::Place::target, pointer + "/path", "in its path");
+    }
     for (const HeaderTemplate& header : call.headers) {
       compile(header.value, Template::Place::header, pointer_to(pointer + "/headers", header.name),
               "in " + quote(header.name));
     }
-    if (call.for_each && !reads_item) {
+    if (call.for_each && !reads_item && is_good(root_, pointer + "/headers")) {
       warning(pointer + "/for_each", "all its requests are the same: no template of the call has \"{item}\"");
     }
-    if (!call.cache) return;
+  }
 
-    // Who asks first decides what the others get, so all that the backend saw of a client must be part of the key.
+  // Who asks first decides what the others get, so all that the backend saw of a client must be part of the key.
+  void check_vary(const CallConfig& call, const std::string& pointer) {
+    const bool is_known = is_good(root_, pointer + "/cache/vary") && is_good(root_, pointer + "/cache/vary_except") &&
+                          is_good(root_, "/defaults/call/cache");
+    if (!call.cache || !is_known) return;
     const CacheConfig& cache = *call.cache;
     if (contains(cache.vary_except, "*")) return;
     if (contains(cache.vary, "*")) error(pointer + "/cache/vary", "must list names, got \"*\"");
-    for (const std::string& name : call.forward.headers.list) sent.emplace_back(name, "forwarded");
-    for (const auto& [name, how] : sent) {
+    for (const std::string& name : call.forward.headers.list) sent_.emplace_back(name, "forwarded");
+    for (const auto& [name, how] : sent_) {
       if (contains(cache.vary, name) || contains(cache.vary_except, name)) continue;
       error(pointer + "/cache", "the call sends the client header " + quote(name) + " (" + how +
                                     "): name it in \"vary\", or one client is served what another was sent; or in "
@@ -170,11 +195,11 @@ class CallRules {
 
   // Settings that have no effect.
   void check_uses(const EndpointConfig& endpoint, const CallConfig& call, const std::string& pointer) {
-    if (call.timeout && *call.timeout > endpoint.deadline) {
-      warning(pointer + "/timeout", "is longer than the endpoint's deadline of " + format_duration(endpoint.deadline));
-    }
-    if (!call.required && has(pointer + "/pass_status")) {
+    if (!call.required && has(pointer + "/pass_status") && is_good(root_, pointer + "/required")) {
       warning(pointer + "/pass_status", "has no effect: the call is not required");
+    }
+    if (call.required && call.fallback && !call.for_each && has(pointer + "/pass_status")) {
+      warning(pointer + "/pass_status", "has no effect: the fallback takes the place of every failure");
     }
     if (call.required && endpoint.strategy == Strategy::first && has(pointer + "/required")) {
       warning(pointer + "/required", "has no effect with the strategy \"first\"");
@@ -193,8 +218,8 @@ class CallRules {
     if (call.follow_redirects > 0 && endpoint.strategy == Strategy::proxy && has(pointer + "/follow_redirects")) {
       error(pointer + "/follow_redirects", "is not available with the strategy \"proxy\"");
     }
-    if (call.cache && endpoint.strategy == Strategy::proxy) {
-      error(pointer + "/cache", "is not available with the strategy \"proxy\"");
+    if (call.cache && call.cache->ignore_origin && call.cache->origin_decides && has(pointer + "/cache")) {
+      error(pointer + "/cache", "has both \"ignore_origin\" and \"origin_decides\"");
     }
     if (call.cache && (call.method ? *call.method != "GET" : !contains(endpoint.methods, "GET")) &&
         has(pointer + "/cache")) {
@@ -205,6 +230,7 @@ class CallRules {
   const Config& config_;
   const ConfigNode& root_;
   ConfigProblems& problems_;
+  std::vector<std::pair<std::string, std::string>> sent_;  // client header, where the call uses it
 };
 
 }  // namespace

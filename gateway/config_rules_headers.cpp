@@ -41,7 +41,7 @@ class HeaderRules {
   }
 
   void check_cors(const CorsConfig& cors, const std::string& pointer) {
-    if (cors.origins.empty() && node_at(root_, pointer + "/origins")->is_valid) {
+    if (cors.origins.empty() && is_good(root_, pointer + "/origins")) {
       error(pointer, "needs \"origins\": a list of them, or [\"*\"] for all");
     }
     if (!cors.credentials) return;
@@ -69,7 +69,9 @@ class HeaderRules {
                                    [&](const CallConfig& c) { return c.name == taken.call; });
     if (call == endpoint.calls.end()) {
       std::vector<std::string_view> known;
-      for (const CallConfig& c : endpoint.calls) known.push_back(c.name);
+      for (const CallConfig& c : endpoint.calls) {
+        if (!c.name.empty()) known.push_back(c.name);
+      }
       std::string hint = did_you_mean(taken.call, known);
       if (hint.empty() && !known.empty()) hint = ", expected " + quoted_list(known);
       return error(pointer, "the endpoint has no call " + quote(taken.call) + hint);

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <string>
+#include <unordered_set>
 
 #include <nlohmann/json.hpp>
 
@@ -116,6 +118,7 @@ class Parser {
 
   bool object(ConfigNode& node, const std::string& pointer, std::size_t depth) {
     node.kind = Kind::object;
+    std::unordered_set<std::string> keys;
     ++at_;
     if (!skip()) return false;
     if (take('}')) return true;
@@ -133,7 +136,7 @@ class Parser {
         return fail(at_, pointer, "expected \":\" after the key \"" + member.key + "\", found " + found());
       const std::string child = pointer_to(pointer, member.key);
       if (!skip() || !value(member.value, child, depth + 1) || !skip()) return false;
-      if (node.find(member.key) != nullptr) {
+      if (!keys.insert(member.key).second) {
         fail(member.begin, child, "the key \"" + member.key + "\" is there twice");
       } else {
         node.members.push_back(std::move(member));

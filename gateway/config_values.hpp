@@ -78,7 +78,7 @@ inline void load(const ConfigNode& value, const Shape& shape, Names& out) {
 // A header replaces the one of the same name that came from `defaults`.
 inline void load(const ConfigNode& value, const Shape&, std::vector<HeaderTemplate>& out) {
   for (const ConfigNode::Member& member : value.members) {
-    if (is_comment(member.key)) continue;
+    if (is_comment(member.key) || !member.value.is_valid) continue;
     std::erase_if(out, [&](const HeaderTemplate& header) { return lower_case(header.name) == lower_case(member.key); });
     out.push_back({member.key, member.value.text});
   }
@@ -87,7 +87,7 @@ inline void load(const ConfigNode& value, const Shape&, std::vector<HeaderTempla
 inline void load(const ConfigNode& value, const Shape&, std::vector<TakenHeaders>& out) {
   out.clear();
   for (const ConfigNode::Member& member : value.members) {
-    if (is_comment(member.key)) continue;
+    if (is_comment(member.key) || !member.value.is_valid) continue;
     TakenHeaders& taken = out.emplace_back();
     taken.call = member.key;
     for (const ConfigNode& name : member.value.elements) taken.names.push_back(lower_case(name.text));
@@ -97,7 +97,7 @@ inline void load(const ConfigNode& value, const Shape&, std::vector<TakenHeaders
 // The same for a member that is renamed.
 inline void load(const ConfigNode& value, const Shape&, std::vector<RenameConfig>& out) {
   for (const ConfigNode::Member& member : value.members) {
-    if (is_comment(member.key)) continue;
+    if (is_comment(member.key) || !member.value.is_valid) continue;
     std::erase_if(out, [&](const RenameConfig& rename) { return rename.path == member.key; });
     out.push_back({member.key, member.value.text});
   }

@@ -7,6 +7,7 @@
 #include "gateway/access_log.hpp"
 #include "gateway/runtime.hpp"
 #include "gateway/stale_store.hpp"
+#include "gateway/turnstile.hpp"
 
 #include <cstddef>
 #include <functional>
@@ -50,12 +51,15 @@ class Deployment {
 
   /// What is being asked of backends on this worker (ask.hpp).
   [[nodiscard]] CallFlights& flights() const { return flights_; }
+  /// Likewise of responses that are passed on while they come.
+  [[nodiscard]] Turnstile& turnstile() const { return turnstile_; }
 
  private:
   struct Attached;  // a backend and what observes it
 
   std::vector<std::shared_ptr<Attached>> backends_;
   mutable CallFlights flights_;
+  mutable Turnstile turnstile_;
 };
 
 }  // namespace sluice::gateway

@@ -28,9 +28,15 @@ concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& en
   } else {
     co_await fan_out_merge(ctx, calls, endpoint.config.quorum);
   }
-  for (const Call& call : calls) call.count();
-  Reply reply = endpoint.config.strategy == Strategy::first ? chosen(endpoint, std::move(calls), winner)
-                                                            : merged(endpoint, std::move(calls));
+  Reply reply;
+  if (endpoint.config.strategy == Strategy::first) {
+    reply = chosen(endpoint, std::move(calls), winner);
+  } else if (endpoint.layout.is_flat()) {
+    reply = merged_flat(endpoint, std::move(calls));
+  } else {
+    reply = co_await merged(ctx, endpoint, std::move(calls));
+  }
+  for (const Call& call : reply.calls) call.count();
   co_return reply;
 }
 

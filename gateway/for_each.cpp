@@ -4,6 +4,7 @@
 #include "gateway/call.hpp"
 #include "gateway/json_walk.hpp"
 #include "gateway/log.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 #include <exception>
@@ -48,19 +49,96 @@ Task<> run(Context ctx, Running* running) {
   }
 }
 
+/// Finds the elements, at most `max`, bit by bit.
+class ItemSearch {
+ public:
+  ItemSearch(const JsonPointer& pointer, std::string_view json, std::size_t max) : search_(pointer, json), max_(max) {}
+
+  [[nodiscard]] bool run(Quantum& quantum) {
+    if (!search_.run(quantum)) return false;
+    if (!walk_) {
+      is_array_ = search_.found() && kind_of(*search_.found()) == JsonKind::array;
+      walk_.emplace(is_array_ ? *search_.found() : std::string_view());
+    }
+    for (;;) {
+      const JsonWalk::Step step = walk_->step(quantum);
+      if (step == JsonWalk::Step::pause) return false;
+      is_cut_ = step == JsonWalk::Step::item && items_.size() == max_;
+      if (step == JsonWalk::Step::end || is_cut_) return true;
+      items_.push_back(walk_->value());
+    }
+  }
+  [[nodiscard]] bool is_array() const { return is_array_; }
+  [[nodiscard]] bool is_cut() const { return is_cut_; }
+  [[nodiscard]] const std::vector<std::string_view>& items() const { return items_; }
+
+ private:
+  JsonSearch search_;
+  std::size_t max_;
+  std::optional<JsonWalk> walk_;
+  bool is_array_ = false;
+  bool is_cut_ = false;  // there are more
+  std::vector<std::string_view> items_;
+};
+
+/// Writes the array of what the elements' calls gave, bit by bit, and what a merge takes of it.
+class ArrayWriter {
+ public:
+  ArrayWriter(std::shared_ptr<const std::vector<Call>> parts, bool is_shaped) : parts_(std::move(parts)) {
+    std::size_t size = 2;
+    for (const Call& part : *parts_) size += part.fragment().bytes.size() + kNull.size() + 1;
+    body_->reserve(size);
+    if (is_shaped) shaped_ = std::make_unique<Shaped>();
+  }
+
+  [[nodiscard]] bool run(Quantum& quantum) {
+    for (; next_ < parts_->size(); ++next_) {
+      if (quantum.is_spent()) return false;
+      const Fragment& fragment = (*parts_)[next_].fragment();
+      const std::string_view comma = next_ == 0 ? "[" : ",";
+      const std::string_view bytes = fragment.has_data() ? fragment.bytes : kNull;
+      body_->append(comma).append(bytes);
+      quantum.spend(bytes.size() + Quantum::kStep);
+      if (!shaped_) continue;
+      shaped_->slices.push_back(comma);
+      if (fragment.shaped) {
+        shaped_->slices.insert(shaped_->slices.end(), fragment.shaped->slices.begin(), fragment.shaped->slices.end());
+      } else {
+        shaped_->slices.push_back(bytes);
+      }
+    }
+    return true;
+  }
+  void finish(Fragment& whole) {
+    const std::string_view end = parts_->empty() ? "[]" : "]";
+    *body_ += end;
+    if (shaped_) shaped_->slices.push_back(end);
+    whole.bytes = *body_;
+    whole.shaped = std::move(shaped_);
+    whole.owner = std::make_shared<std::pair<decltype(body_), decltype(parts_)>>(body_, parts_);
+  }
+
+ private:
+  static constexpr std::string_view kNull = "null";
+
+  std::shared_ptr<const std::vector<Call>> parts_;
+  std::shared_ptr<std::string> body_ = std::make_shared<std::string>();
+  std::unique_ptr<Shaped> shaped_;
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 Task<bool> Call::fetch_each(Context ctx, const std::vector<Call>* calls) {
   const Fragment& input = (*calls)[plan_.array->call].fragment();
-  const auto array = plan_.array->pointer.find(input.bytes);
-  if (!array || kind_of(*array) != JsonKind::array) co_return lacks(input.root_cause());
   const ForEachConfig& config = *plan_.config.for_each;
-  std::vector<std::string_view> items;
-  bool is_cut = false;
-  for (JsonWalk walk(*array); !is_cut && walk.next();) {
-    is_cut = items.size() == config.max;
-    if (!is_cut) items.push_back(walk.value());
+  ItemSearch search(plan_.array->pointer, input.bytes, config.max);
+  if (Quantum at_once(kAtOnceBytes); !search.run(at_once)) {
+    const bool is_over = co_await in_turns(ctx, search);
+    if (!is_over) co_return is_late(ctx);
   }
+  if (!search.is_array()) co_return lacks(input.root_cause());
+  const std::vector<std::string_view>& items = search.items();
   auto parts = std::make_shared<std::vector<Call>>();
   parts->reserve(items.size());  // they must not move
   for (const std::string_view item : items) parts->emplace_back(plan_, incoming_, item);
@@ -77,11 +155,18 @@ Task<bool> Call::fetch_each(Context ctx, const std::vector<Call>* calls) {
     for (std::size_t i = 0; i < parallel; ++i) group.go(run, parts_ctx, &running);
     (void)co_await group.wait();
   }
-  co_return join(std::move(parts), is_cut);
+  const bool has_data = join(parts, search.is_cut());
+  if (!has_data) co_return false;
+  ArrayWriter writer(parts, !plan_.shape.is_identity());
+  // Also at the deadline: what is there is for the reply, and this is no more than a copy of at most `max_response`.
+  for (Quantum quantum; !writer.run(quantum); quantum = Quantum()) co_await pause();
+  writer.finish(fragment_);
+  fragment_.took = concurrency::Loop::current().now() - start_;
+  co_return true;
 }
 
-/// Makes the fragment of those of the elements; false if there are some and all lack data.
-bool Call::join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut) {
+/// Makes the fragment of those of the elements, but for its JSON; false if there are some and all lack data.
+bool Call::join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut) {
   Fragment whole;
   Elements& elements = whole.elements.emplace();
   elements.count = parts->size();
@@ -90,10 +175,8 @@ bool Call::join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut) {
   whole.media_type = "application/json";
   whole.fresh_for = Duration::max();
   const Fragment* worst = nullptr;
-  std::size_t size = 2 + 5 * parts->size();
   for (const Call& part : *parts) {
     const Fragment& fragment = part.fragment();
-    size += fragment.bytes.size();
     if (!fragment.has_data()) {
       ++elements.missing;
       continue;
@@ -111,29 +194,6 @@ bool Call::join(std::shared_ptr<const std::vector<Call>> parts, bool is_cut) {
     whole.reason = worst->reason;
     whole.status = worst->status;
     whole.root = worst->root;
-  }
-  if (has_data) {
-    auto body = std::make_shared<std::string>();
-    body->reserve(size);
-    auto shaped = plan_.shape.is_identity() ? nullptr : std::make_unique<Shaped>();
-    for (const Call& part : *parts) {
-      const Fragment& fragment = part.fragment();
-      const std::string_view comma = body->empty() ? "[" : ",";
-      const std::string_view bytes = fragment.has_data() ? fragment.bytes : "null";
-      body->append(comma).append(bytes);
-      if (!shaped) continue;
-      shaped->slices.push_back(comma);
-      if (fragment.shaped) {
-        shaped->slices.insert(shaped->slices.end(), fragment.shaped->slices.begin(), fragment.shaped->slices.end());
-      } else {
-        shaped->slices.push_back(bytes);
-      }
-    }
-    *body += parts->empty() ? "[]" : "]";
-    if (shaped) shaped->slices.push_back(parts->empty() ? "[]" : "]");
-    whole.bytes = *body;
-    whole.shaped = std::move(shaped);
-    whole.owner = std::make_shared<std::pair<decltype(body), decltype(parts)>>(body, parts);
   }
   whole.took = concurrency::Loop::current().now() - start_;
   fragment_ = std::move(whole);

@@ -1,6 +1,7 @@
 #include "gateway/forwarding.hpp"
 
 #include "backends/head_writer.hpp"
+#include "gateway/field_syntax.hpp"
 #include "gateway/incoming.hpp"
 #include "gateway/text_rules.hpp"
 
@@ -20,6 +21,23 @@ std::string list_of(const backends::Headers& headers, std::string_view name) {
     if (!list.empty()) list += ", ";
     list += value;
   });
+  return list;
+}
+
+/// What a proxy that is believed sent, as far as it is well-formed.
+std::string believed(Forwarding::Field field, std::string list) {
+  switch (field) {
+    case Forwarding::forwarded_for:
+      return std::string(believable_addresses(list));
+    case Forwarding::proto:
+      return is_schemes(list) ? list : std::string();
+    case Forwarding::host:
+      return is_authorities(list) ? list : std::string();
+    case Forwarding::forwarded:
+      return is_forwarded(list) ? list : std::string();
+    case Forwarding::via:
+      break;
+  }
   return list;
 }
 
@@ -74,7 +92,7 @@ Forwarding forwarding_of(const RequestParser& request, const std::string& client
     const auto& name = name_of(field, names);
     if (!name) continue;
     std::string& value = made.values[field];
-    if (is_trusted || field == Forwarding::via) value = list_of(asked, *name);
+    if (is_trusted || field == Forwarding::via) value = believed(field, list_of(asked, *name));
     switch (field) {
       case Forwarding::forwarded_for:
         if (!client.empty()) append_to(value, client);

@@ -12,6 +12,8 @@ namespace sluice::gateway {
 
 /// Ends the keys under which bodies that make_by_type() judged are stored: never to be spliced into a merge.
 inline constexpr std::string_view kPassedOnKey = "\nany";
+/// The same for whole responses, whose bodies nobody judges.
+inline constexpr std::string_view kWholeKey = "\nwhole";
 
 class JsonCheck final : public backends::BodyCheck {
  public:

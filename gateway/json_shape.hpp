@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 
 namespace sluice::gateway {
 
+class Quantum;
 struct CallConfig;
 
 /// The members that an entry of `allow`, `deny` or `rename` names, from the top of the value.
@@ -36,9 +38,10 @@ struct Shaped {
   Shaped(const Shaped&) = delete;
   Shaped& operator=(const Shaped&) = delete;
 
-  std::vector<std::string_view> slices;
-  std::vector<Member> members;  // which of the slices each is; empty for one value
-  std::string text;             // what slices point to instead, when they would be many small ones
+  // Of a large body they may be a million, and a vector would copy them all at once to grow.
+  std::deque<std::string_view> slices;
+  std::deque<Member> members;  // which of the slices each is; empty for one value
+  std::string text;            // what slices point to instead, when they would be many small ones
 };
 
 /// The keys of one call, compiled. Numbers, escapes, white space, the order of members and members that share a name
@@ -63,10 +66,31 @@ class JsonShape {
   [[nodiscard]] bool apply(std::string_view value, Shaped& out) const;
 
  private:
+  friend class Shaping;
   class Rules;
   class Pass;
 
   std::shared_ptr<const Rules> rules_;  // null: nothing to do
+};
+
+/// JsonShape::apply() bit by bit: `shape` and `value` must live as long, as must `out`, which is not to be looked at
+/// before the end. Without `out` it is fits(). *one worker*
+class Shaping {
+ public:
+  Shaping(const JsonShape& shape, std::string_view value, Shaped* out);
+  ~Shaping();
+  Shaping(const Shaping&) = delete;
+  Shaping& operator=(const Shaping&) = delete;
+
+  /// True when it is over.
+  [[nodiscard]] bool run(Quantum& quantum);
+  /// Then: whether the value could be shaped.
+  [[nodiscard]] bool fits() const;
+
+ private:
+  struct Work;
+
+  std::unique_ptr<Work> work_;  // null: nothing to do
 };
 
 }  // namespace sluice::gateway

@@ -1,10 +1,9 @@
 #include "gateway/json_walk.hpp"
 
-#include "gateway/detail/json_tokens.hpp"
-
 #include <charconv>
 #include <cstdint>
 #include <system_error>
+#include <utility>
 
 namespace sluice::gateway {
 namespace {
@@ -108,22 +107,45 @@ JsonWalk::JsonWalk(std::string_view container)
 }
 
 bool JsonWalk::next() {
-  at_ = behind_space(at_, end_);
-  if (at_ != end_ && *at_ == ',') at_ = behind_space(at_ + 1, end_);
-  if (at_ == end_ || *at_ == '}' || *at_ == ']') return false;
-  if (in_object_) {
-    const char* const behind = end_of_string(at_ + 1, end_);
-    name_ = {at_ + 1, behind - 1};
-    at_ = behind_space(behind, end_);
-    at_ = behind_space(at_ + 1, end_);  // the colon
+  Quantum quantum = Quantum::unlimited();
+  return step(quantum) == Step::item;
+}
+
+JsonWalk::Step JsonWalk::step(Quantum& quantum) {
+  if (quantum.is_spent()) return Step::pause;
+  if (!skip_.is_under_way()) {
+    quantum.spend(Quantum::kStep);
+    at_ = behind_space(at_, end_);
+    if (at_ != end_ && *at_ == ',') at_ = behind_space(at_ + 1, end_);
+    if (at_ == end_ || *at_ == '}' || *at_ == ']') return Step::end;
+    if (in_object_) {
+      const char* const behind = end_of_string(at_ + 1, end_);
+      name_ = {at_ + 1, behind - 1};
+      at_ = behind_space(behind, end_);
+      at_ = behind_space(at_ + 1, end_);  // the colon
+    }
+    if (static_cast<std::size_t>(end_ - at_) <= quantum.left()) {
+      const char* const behind = end_of_value(at_, end_);
+      quantum.spend(static_cast<std::size_t>(behind - at_));
+      value_ = {at_, behind};
+      at_ = behind;
+      return Step::item;
+    }
+    skip_.start(at_);
+    if (quantum.is_spent()) return Step::pause;
   }
-  const char* const behind = end_of_value(at_, end_);
-  value_ = {at_, behind};
-  at_ = behind;
-  return true;
+  const char* const from = skip_.at();
+  const bool is_over = skip_.run(quantum.left(), end_);
+  quantum.spend(static_cast<std::size_t>(skip_.at() - from));
+  if (!is_over) return Step::pause;
+  value_ = {at_, skip_.at()};
+  at_ = skip_.at();
+  return Step::item;
 }
 
 bool JsonWalk::is_named(std::string_view name) const {
+  constexpr std::size_t kLongestEscape = 6;
+  if (name_.size() > kLongestEscape * name.size()) return false;
   if (name_.find('\\') == name_.npos) return name_ == name;
   return unescape_json(name_) == name;
 }
@@ -160,25 +182,42 @@ std::optional<JsonPointer> JsonPointer::parse(std::string_view text) {
 }
 
 std::optional<std::string_view> JsonPointer::find(std::string_view value) const {
-  for (const std::string& token : tokens_) {
-    std::optional<std::string_view> found;
-    JsonWalk walk(value);
-    if (value.starts_with('[')) {
-      const auto index = json_index(token);
-      if (!index) return std::nullopt;
-      std::size_t i = 0;
-      while (!found && walk.next()) {
-        if (i++ == *index) found = walk.value();
-      }
-    } else {
-      while (walk.next()) {
-        if (walk.is_named(token)) found = walk.value();
-      }
+  JsonSearch search(*this, value);
+  Quantum quantum = Quantum::unlimited();
+  (void)search.run(quantum);
+  return search.found();
+}
+
+JsonSearch::JsonSearch(const JsonPointer& pointer, std::string_view value)
+    : tokens_(pointer.tokens()), found_(value), walk_({}) {}
+
+/// Begins to look for the next token in what was found; false if there is nothing more to do.
+bool JsonSearch::descend() {
+  if (!found_ || token_ == tokens_.size()) return false;
+  const std::string_view value = *std::exchange(found_, std::nullopt);
+  in_array_ = value.starts_with('[');
+  index_ = in_array_ ? json_index(tokens_[token_]) : std::nullopt;
+  passed_ = 0;
+  walk_ = JsonWalk(in_array_ && !index_ ? std::string_view() : value);
+  return true;
+}
+
+bool JsonSearch::run(Quantum& quantum) {
+  for (;;) {
+    if (!is_inside_ && !(is_inside_ = descend())) return true;
+    const JsonWalk::Step step = walk_.step(quantum);
+    if (step == JsonWalk::Step::pause) return false;
+    if (step == JsonWalk::Step::end) {
+      ++token_;
+      is_inside_ = false;
+    } else if (!in_array_) {
+      if (walk_.is_named(tokens_[token_])) found_ = walk_.value();
+    } else if (passed_++ == *index_) {
+      found_ = walk_.value();
+      ++token_;
+      is_inside_ = false;
     }
-    if (!found) return std::nullopt;
-    value = *found;
   }
-  return value;
 }
 
 }  // namespace sluice::gateway

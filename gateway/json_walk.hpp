@@ -1,7 +1,9 @@
 // Finds values in JSON that is known to be valid, as slices of it: nothing is copied, converted or allocated.
 #pragma once
 
+#include "gateway/detail/json_tokens.hpp"
 #include "gateway/json_scanner.hpp"
+#include "gateway/turns.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -31,6 +33,9 @@ class JsonWalk {
 
   /// Moves to the next; false at the end. Costs a pass over what is moved past.
   [[nodiscard]] bool next();
+  enum class Step { item, end, pause };
+  /// The same bit by bit: after `pause` there is more to do, with another quantum.
+  [[nodiscard]] Step step(Quantum& quantum);
 
   /// Of a member: as written, without its quotes.
   [[nodiscard]] std::string_view name() const { return name_; }
@@ -43,6 +48,7 @@ class JsonWalk {
  private:
   const char* at_;
   const char* end_;
+  detail::ValueSkip skip_;
   bool in_object_;
   std::string_view name_;
   std::string_view value_;
@@ -61,6 +67,28 @@ class JsonPointer {
 
  private:
   std::vector<std::string> tokens_;
+};
+
+/// JsonPointer::find() bit by bit; the pointer must live as long. *one worker*
+class JsonSearch {
+ public:
+  JsonSearch(const JsonPointer& pointer, std::string_view value);
+
+  /// True when it is over.
+  [[nodiscard]] bool run(Quantum& quantum);
+  [[nodiscard]] std::optional<std::string_view> found() const { return found_; }
+
+ private:
+  bool descend();
+
+  const std::vector<std::string>& tokens_;
+  std::size_t token_ = 0;
+  std::optional<std::size_t> index_;  // the token as that of an element
+  std::size_t passed_ = 0;            // elements
+  std::optional<std::string_view> found_;
+  bool in_array_ = false;
+  bool is_inside_ = false;  // looking for a token
+  JsonWalk walk_;
 };
 
 /// `token` as the index of an element: decimal, without leading zeros.

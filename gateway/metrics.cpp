@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -42,7 +43,15 @@ struct Metrics::Series {
 
 struct Metrics::Family {
   const MetricFamily* description;
-  std::vector<std::unique_ptr<Series>> series;  // sorted by label values
+
+  // Sorted by label values; the series never move.
+  struct ByLabels {
+    using is_transparent = void;
+    bool operator()(const Series& a, const Series& b) const { return a.labels < b.labels; }
+    bool operator()(const Series& a, const std::vector<std::string>& b) const { return a.labels < b; }
+    bool operator()(const std::vector<std::string>& a, const Series& b) const { return a < b.labels; }
+  };
+  std::set<Series, ByLabels> series{};
 };
 
 Metrics::Metrics() : identity_(new_identity()) {}
@@ -86,12 +95,10 @@ Metrics::CellIndex Metrics::intern(const MetricFamily& family, std::vector<std::
     throw std::logic_error("two metrics have one name");
   }
   auto& series = (*found)->series;
-  const auto place = std::lower_bound(
-      series.begin(), series.end(), labels,
-      [](const auto& known, const std::vector<std::string>& wanted) { return known->labels < wanted; });
-  if (place != series.end() && (*place)->labels == labels) return (*place)->cell;
+  const auto place = series.lower_bound(labels);
+  if (place != series.end() && place->labels == labels) return place->cell;
   const CellIndex cell = allocate(family.type == MetricType::histogram ? family.buckets.size() + 2 : 1);
-  series.insert(place, std::make_unique<Series>(Series{std::move(labels), cell}));
+  series.insert(place, Series{std::move(labels), cell});
   return cell;
 }
 
@@ -128,7 +135,7 @@ std::string Metrics::text() const {
     for (const auto& family : families_) {
       auto& series = families.emplace_back(family->description, std::vector<const Series*>()).second;
       series.reserve(family->series.size());
-      for (const auto& one : family->series) series.push_back(one.get());
+      for (const auto& one : family->series) series.push_back(&one);
     }
   }
   const auto sum = [&](CellIndex cell) {

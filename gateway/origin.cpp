@@ -1,9 +1,11 @@
 #include "gateway/origin.hpp"
 
+#include "gateway/cache_control.hpp"
 #include "gateway/header_lines.hpp"
+#include "gateway/http_date.hpp"
+#include "gateway/response_writer.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <ctime>
 #include <optional>
@@ -17,99 +19,107 @@ using std::chrono::seconds;
 /// What a later 304 may leave out: the validators, and what origin_of() reads apart from the time of the answer.
 constexpr std::string_view kKept[] = {"etag", "last-modified", "cache-control", "expires", "vary"};
 
-/// A number of seconds, quoted or not, at most 2^31 (RFC 9111 §1.2.2).
-std::optional<seconds> seconds_from(std::string_view text) {
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"') text = text.substr(1, text.size() - 2);
-  std::uint64_t value = 0;
-  constexpr std::uint64_t kMax = std::uint64_t{1} << 31U;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || end != text.data() + text.size()) return std::nullopt;
-  return seconds(error == std::errc::result_out_of_range ? kMax : std::min(value, kMax));
+/// What describes the body that came with it, and is no 304's to change.
+constexpr std::string_view kOfBody[] = {"Content-Length", "Content-Encoding", "Content-Type", "Content-Range"};
+
+/// What Cache-Control says, of all its lines.
+struct Said {
+  bool is_targeted = false;  // by another header, with which Expires says nothing
+  bool no_store = false;
+  bool is_private = false;
+  bool no_cache = false;
+  bool must_understand = false;
+  bool forbids_stale = false;
+  std::optional<seconds> max_age;
+  std::optional<seconds> shared_max_age;
+};
+
+void lower_to(std::optional<seconds>& bound, seconds value) {
+  bound = std::min(bound.value_or(value), value);
 }
 
-/// An HTTP date, in any of its three forms (RFC 9110 §5.6.7).
-std::optional<std::time_t> date_from(std::string_view text) {
-  const std::string copy(text);
-  constexpr const char* kTwoDigits = "%a, %d-%b-%y %H:%M:%S GMT";
-  for (const char* form : {"%a, %d %b %Y %H:%M:%S GMT", kTwoDigits, "%a %b %d %H:%M:%S %Y"}) {
-    std::tm parts{};
-    const char* end = strptime(copy.c_str(), form, &parts);
-    if (end == nullptr || *end != '\0') continue;
-    if (form == kTwoDigits) {  // a year that seems more than 50 years ahead is of the century before
-      const std::time_t now = std::time(nullptr);
-      std::tm today{};
-      gmtime_r(&now, &today);
-      parts.tm_year = today.tm_year - today.tm_year % 100 + parts.tm_year % 100;
-      if (parts.tm_year > today.tm_year + 50) parts.tm_year -= 100;
-    }
-    return timegm(&parts);
-  }
-  return std::nullopt;
-}
-
-void read_directive(std::string_view directive, Origin& origin, std::optional<seconds>& max_age,
-                    std::optional<seconds>& shared_max_age) {
-  const std::string_view name = directive.substr(0, directive.find('='));
-  const std::string_view value = name.size() < directive.size() ? directive.substr(name.size() + 1) : "";
-  const auto is = [&](std::string_view wanted) { return backends::iequals(name, wanted); };
-  const auto lifetime = [&] { return seconds_from(value).value_or(seconds(0)); };
-  const auto forbid_stale = [&] {
-    origin.allowed.stale_while_revalidate = origin.allowed.stale_if_error = Duration(0);
-  };
+void read_directive(const CacheDirective& directive, Said& said, Origin& origin) {
+  const auto is = [&](std::string_view wanted) { return backends::iequals(directive.name, wanted); };
+  const auto lifetime = [&] { return delta_seconds(directive.value).value_or(seconds(0)); };
   if (is("no-store")) {
-    origin.refusal = "no_store";
+    said.no_store = true;
   } else if (is("private")) {
-    origin.refusal = "private";
+    said.is_private = true;
   } else if (is("no-cache")) {
-    origin.refusal = "no_cache";
+    said.no_cache = true;
+  } else if (is("must-understand")) {
+    said.must_understand = true;
   } else if (is("max-age")) {
-    max_age = lifetime();
+    lower_to(said.max_age, lifetime());
   } else if (is("s-maxage")) {
-    shared_max_age = lifetime();
-    origin.allows_authorized = true;
-    forbid_stale();
-  } else if (is("must-revalidate") || is("proxy-revalidate")) {
-    origin.allows_authorized = origin.allows_authorized || is("must-revalidate");
-    forbid_stale();
+    lower_to(said.shared_max_age, lifetime());
+    origin.allows_authorized = said.forbids_stale = true;
+  } else if (is("must-revalidate")) {
+    origin.allows_authorized = said.forbids_stale = true;
+  } else if (is("proxy-revalidate")) {
+    said.forbids_stale = true;
   } else if (is("public")) {
-    origin.allows_authorized = true;
+    origin.allows_authorized = origin.is_public = true;
   } else if (is("stale-while-revalidate")) {
+    origin.names_revalidate = true;
     origin.allowed.stale_while_revalidate = std::min<Duration>(origin.allowed.stale_while_revalidate, lifetime());
   } else if (is("stale-if-error")) {
     origin.allowed.stale_if_error = std::min<Duration>(origin.allowed.stale_if_error, lifetime());
   }
 }
 
+bool varies_by_all(const backends::Headers& headers) {
+  bool found = false;
+  headers.find_all("Vary", [&](std::string_view list) {
+    while (const auto name = backends::next_list_element(list)) found = found || *name == "*";
+  });
+  return found;
+}
+
+void read_lifetime(const backends::Headers& headers, const Said& said, std::optional<std::time_t> date,
+                   Origin& origin) {
+  const auto expires = said.is_targeted ? std::nullopt : headers.find("Expires");
+  origin.names_lifetime = said.shared_max_age || said.max_age || expires;
+  if (said.shared_max_age) {
+    origin.allowed.ttl = *said.shared_max_age;
+  } else if (said.max_age) {
+    origin.allowed.ttl = *said.max_age;
+  } else if (expires) {
+    const auto end = headers.count("Expires") == 1 ? http_date_from(*expires) : std::nullopt;
+    const std::time_t base = date.value_or(std::time(nullptr));
+    origin.allowed.ttl = seconds(end ? std::max<std::time_t>(0, *end - base) : 0);
+  }
+}
+
 }  // namespace
 
-Origin origin_of(const backends::Headers& headers) {
+Origin origin_of(const backends::Headers& headers, unsigned status, const std::vector<std::string>& targeted) {
   Origin origin;
-  std::optional<seconds> max_age;
-  std::optional<seconds> shared_max_age;
-  headers.find_all("Cache-Control", [&](std::string_view list) {
-    while (const auto directive = backends::next_list_element(list)) {
-      read_directive(*directive, origin, max_age, shared_max_age);
+  Said said;
+  const auto target = std::find_if(targeted.begin(), targeted.end(),
+                                   [&](const std::string& name) { return is_dictionary(headers, name); });
+  said.is_targeted = target != targeted.end();
+  headers.find_all(said.is_targeted ? std::string_view(*target) : "Cache-Control", [&](std::string_view list) {
+    while (const auto directive = next_directive(list)) {
+      const bool is_of_wrong_type = said.is_targeted && directive->is_quoted && delta_seconds(directive->value);
+      if (!is_of_wrong_type) read_directive(*directive, said, origin);
     }
   });
-  headers.find_all("Vary", [&](std::string_view list) {
-    while (const auto name = backends::next_list_element(list)) {
-      if (*name == "*") origin.refusal = "vary";
-    }
-  });
-
-  const auto date = date_from(headers.find("Date").value_or(""));
-  if (shared_max_age) {
-    origin.allowed.ttl = *shared_max_age;
-  } else if (max_age) {
-    origin.allowed.ttl = *max_age;
-  } else if (const auto text = headers.find("Expires")) {
-    const auto expires = date_from(*text);
-    const auto base = date.value_or(std::time(nullptr));
-    origin.allowed.ttl = seconds(expires ? std::max<std::time_t>(0, *expires - base) : 0);
-  }
-  const auto age = seconds_from(headers.find("Age").value_or(""));
+  const auto date = http_date_from(headers.find("Date").value_or(""));
+  read_lifetime(headers, said, date, origin);
+  std::string_view ages = headers.find("Age").value_or("");
+  const auto age = delta_seconds(backends::next_list_element(ages).value_or(""));
   const seconds apparent(date ? std::max<std::time_t>(0, std::time(nullptr) - *date) : 0);
   origin.age = std::max(age.value_or(seconds(0)), apparent);
+
+  const bool is_understood = reason_phrase(status) != "Unknown";
+  const bool has_validator = headers.contains("ETag") || headers.contains("Last-Modified");
+  if (said.forbids_stale) origin.allowed.stale_while_revalidate = origin.allowed.stale_if_error = Duration(0);
+  if (said.no_cache) origin.allowed = Windows{};
+  if (said.no_cache && !has_validator) origin.refusal = "no_cache";
+  if (varies_by_all(headers)) origin.refusal = "vary";
+  if (said.is_private) origin.refusal = "private";
+  if (said.must_understand ? !is_understood : said.no_store) origin.refusal = "no_store";
   return origin;
 }
 
@@ -123,6 +133,16 @@ std::string kept_fields(const backends::Headers& headers, const std::vector<std:
   return lines;
 }
 
+std::string whole_fields(const backends::Headers& headers) {
+  backends::Headers kept = headers;
+  kept.remove_hop_by_hop();
+  for (const std::string_view name : {"Content-Length", "Age"}) kept.remove(name);
+  if (!kept.contains("Date")) kept.add("Date", http_date(std::time(nullptr)));
+  std::string lines;
+  for (const auto field : kept) lines.append(field.name).append(": ").append(field.value).append(1, '\n');
+  return lines;
+}
+
 backends::Headers fields_from(std::string_view lines) {
   backends::Headers headers;
   for_each_line(lines, [&](std::string_view name, std::string_view value) { headers.add(name, value); });
@@ -130,9 +150,12 @@ backends::Headers fields_from(std::string_view lines) {
 }
 
 backends::Headers update_fields(const backends::Headers& kept, const backends::Headers& not_modified) {
-  backends::Headers headers = not_modified;
+  backends::Headers said = not_modified;
+  said.remove_hop_by_hop();
+  for (const std::string_view name : kOfBody) said.remove(name);
+  backends::Headers headers = said;
   for (const auto field : kept) {
-    if (!not_modified.contains(field.name)) headers.add(field.name, field.value);
+    if (!said.contains(field.name)) headers.add(field.name, field.value);
   }
   return headers;
 }

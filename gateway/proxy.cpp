@@ -4,6 +4,7 @@
 #include "concurrency/errgroup.hpp"
 #include "concurrency/loop.hpp"
 #include "gateway/call_request.hpp"
+#include "gateway/proxy_cache.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -103,7 +104,8 @@ Task<> pass_request(Context ctx, Upload* upload) {
 }
 
 /// Failure: what kept the response from being passed on whole. False: the client does not take it.
-Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream& client, Stream& stream) {
+Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream& client, Stream& stream,
+                                                       ProxyCache& cache) {
   std::string piece;
   for (;;) {
     if (!stream.has_news()) {
@@ -112,6 +114,8 @@ Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream
     }
     auto is_last = co_await stream.receive(ctx, piece);
     if (is_last.has_error()) co_return std::move(is_last).error();
+    cache.feed(piece);
+    if (*is_last) cache.finish();
     const bool is_sent = co_await client.send(ctx, piece, *is_last);
     if (!is_sent) co_return false;
     if (*is_last) co_return true;
@@ -120,9 +124,9 @@ Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream
 
 /// Nothing, if the response was passed on whole or the client has left it; else what cut it off.
 Task<std::optional<Failure>> pass_response(Context ctx, const EndpointConfig& config, ClientStream& client,
-                                           Stream& stream, const Cancel& cut) {
+                                           Stream& stream, ProxyCache& cache, const Cancel& cut) {
   const Watch watch(config, client, stream, cut);
-  auto passed = co_await pass_pieces(ctx, client, stream);
+  auto passed = co_await pass_pieces(ctx, client, stream, cache);
   if (passed.has_value() && *passed) co_return std::nullopt;
   if (watch.is_over()) co_return Failure(Reason::timeout, "stream_timeout");
   if (passed.has_error()) {
@@ -160,18 +164,6 @@ Fragment missing(Reason reason, unsigned status, Duration took) {
   return fragment;
 }
 
-/// Nothing was sent yet: the fallback, or a problem.
-Reply failed(const EndpointPlan& endpoint, const Incoming& incoming, Fragment fragment) {
-  std::vector<Call> calls;
-  Call& call = calls.emplace_back(endpoint.calls.front(), incoming);
-  call.settle(std::move(fragment));
-  call.degrade();
-  call.count();
-  std::optional<std::size_t> winner;
-  if (call.fragment().has_data()) winner = 0;
-  return chosen(endpoint, std::move(calls), winner);
-}
-
 }  // namespace
 
 Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& incoming, ClientStream& client,
@@ -181,7 +173,8 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
   const auto took = [start] { return Loop::current().now() - start; };
   std::optional<std::size_t> culprit;
   const auto made = make_request(plan, incoming, TemplateValues(), culprit);
-  if (!made) co_return failed(endpoint, incoming, missing(Reason::dependency, 0, Duration(0)));
+  ProxyCache cache(endpoint, incoming, made ? *made : CallRequest());
+  if (!made) co_return cache.failed(missing(Reason::dependency, 0, Duration(0)));
   const auto flow = concurrency::with_cancel(ctx);
   const TimePoint call_end = plan.config.timeout ? start + *plan.config.timeout : deadline;
   const auto to_head = concurrency::with_deadline(flow.ctx, std::min(deadline, call_end));
@@ -191,10 +184,12 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
     if (body == Body::refused) co_return refused(incoming);
     if (body == Body::ended) co_return late();
   }
-  auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, made->request);
+  auto stored = co_await cache.answer(to_head.ctx);
+  if (stored) co_return std::move(*stored);
+  auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, cache.request());
   if (opened.has_error()) {
     const Failure& failure = opened.error();
-    co_return failed(endpoint, incoming, missing(failure.reason, failure.status, took()));
+    co_return cache.failed(missing(failure.reason, failure.status, took()));
   }
   Stream& stream = *opened;
   Upload upload(client, stream, flow.cancel);
@@ -210,7 +205,13 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
     (void)co_await group.wait();
     if (upload.is_refused) co_return refused(incoming);
     if (is_client_late) co_return late();
-    co_return failed(endpoint, incoming, std::move(fragment));
+    co_return cache.failed(std::move(fragment));
+  }
+  auto instead = cache.take_head(stream.status(), stream.headers(), stream.content_length());
+  if (instead) {  // of a request without a body
+    std::string nothing;
+    (void)co_await stream.receive(to_head.ctx, nothing);
+    co_return std::move(*instead);
   }
 
   Fragment fragment;
@@ -220,10 +221,11 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
   Reply reply;
   reply.endpoint = &endpoint;
   reply.status = stream.status();
+  reply.cache_status = cache.status();
   Call& call = reply.calls.emplace_back(plan, incoming);
   call.settle(std::move(fragment));
   client.start(reply, stream.headers(), stream.content_length());
-  const auto why = co_await pass_response(flow.ctx, endpoint.config, client, stream, flow.cancel);
+  const auto why = co_await pass_response(flow.ctx, endpoint.config, client, stream, cache, flow.cancel);
   group.cancel();
   (void)co_await group.wait();
   // Who leaves a stream finds no fault with it.

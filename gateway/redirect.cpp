@@ -49,6 +49,7 @@ bool can_be_sent(std::string_view target) {
 
 std::optional<std::string> redirected(std::string_view target, std::string_view location,
                                       const BackendConfig& backend) {
+  if (location.find('\\') != location.npos) return std::nullopt;  // some take it for a slash
   location = location.substr(0, location.find('#'));
   const std::size_t colon = location.find(':');
   if (colon < location.find_first_of("/?")) {

@@ -1,6 +1,7 @@
 #include "gateway/reply.hpp"
 
 #include "gateway/header_lines.hpp"
+#include "gateway/reply_writer.hpp"
 
 #include <algorithm>
 #include <charconv>
@@ -136,6 +137,23 @@ std::vector<ReplyLayout::Part> parts_of(const std::vector<Call>& calls) {
   return parts;
 }
 
+/// Whether calls without data leave no reply but a failure.
+bool lacks_data(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
+  const auto has_data = [](const Call& call) { return call.fragment().has_data(); };
+  if (!endpoint.any_required) return std::none_of(calls.begin(), calls.end(), has_data);
+  return std::any_of(calls.begin(), calls.end(),
+                     [&](const Call& call) { return call.plan().config.required && !has_data(call); });
+}
+
+/// Calls whose members are too many to be merged now.
+void leave_out_large(std::vector<Call>& calls) {
+  constexpr std::size_t kMany = Quantum::kBytes / Quantum::kStep / 4;
+  for (Call& call : calls) {
+    const Fragment& fragment = call.fragment();
+    if (fragment.shaped && fragment.shaped->members.size() > kMany) call.fail(Reason::timeout);
+  }
+}
+
 /// Cache-Control and Age over the calls that gave data; RFC 9111 §5.2.2, with the shortest lifetime of all parts.
 void write_freshness(ResponseWriter& writer, const Reply& reply, std::string& scratch) {
   Duration oldest{0};
@@ -182,38 +200,47 @@ Reply problem(unsigned status, std::string_view detail, std::string_view members
   return reply;
 }
 
-Reply merged(const EndpointPlan& endpoint, std::vector<Call> calls) {
-  bool any_data = false;
-  bool required_missing = false;
-  for (const Call& call : calls) {
-    any_data = any_data || call.fragment().has_data();
-    required_missing = required_missing || (call.plan().config.required && !call.fragment().has_data());
-  }
-  if (required_missing || !any_data) return failed(endpoint, std::move(calls));
-
+Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls) {
+  if (lacks_data(endpoint, calls)) return failed(endpoint, std::move(calls));
   Reply reply;
   reply.endpoint = &endpoint;
   reply.result = result_of(calls);
-  if (endpoint.layout.is_flat()) {
-    reply.body.reserve(calls.size() * 3 + 1);
-    for (const Call& call : calls) {
-      const Fragment& fragment = call.fragment();
-      if (!fragment.has_data()) continue;
-      reply.body.emplace_back(reply.body.empty() ? "{" : ",");
-      reply.body.emplace_back(call.plan().member);
-      if (fragment.shaped) {
-        const auto& slices = fragment.shaped->slices;
-        reply.body.insert(reply.body.end(), slices.begin(), slices.end());
-      } else {
-        reply.body.emplace_back(fragment.bytes);
-      }
+  reply.body.reserve(calls.size() * 3 + 1);
+  for (const Call& call : calls) {
+    const Fragment& fragment = call.fragment();
+    if (!fragment.has_data()) continue;
+    reply.body.emplace_back(reply.body.empty() ? "{" : ",");
+    reply.body.emplace_back(call.plan().member);
+    if (fragment.shaped) {
+      const auto& slices = fragment.shaped->slices;
+      reply.body.insert(reply.body.end(), slices.begin(), slices.end());
+    } else {
+      reply.body.emplace_back(fragment.bytes);
     }
-    reply.body.emplace_back("}");
-  } else {
-    endpoint.layout.write(parts_of(calls), reply.body);
   }
+  reply.body.emplace_back("}");
   reply.calls = std::move(calls);
   return reply;
+}
+
+concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, std::vector<Call> calls) {
+  if (lacks_data(endpoint, calls)) co_return failed(endpoint, std::move(calls));
+  Reply reply;
+  reply.endpoint = &endpoint;
+  std::vector<ReplyLayout::Part> parts = parts_of(calls);
+  ReplyLayout::Writer writer(endpoint.layout, parts, reply.body);
+  Quantum at_once;
+  bool is_written = writer.run(at_once);
+  if (!is_written) is_written = co_await in_turns(ctx, writer);
+  if (!is_written) {
+    reply.body.clear();
+    leave_out_large(calls);
+    if (lacks_data(endpoint, calls)) co_return failed(endpoint, std::move(calls));
+    endpoint.layout.write(parts_of(calls), reply.body);
+  }
+  reply.result = result_of(calls);
+  reply.calls = std::move(calls);
+  co_return reply;
 }
 
 Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner) {
@@ -257,6 +284,8 @@ void write_result(ResponseWriter& writer, const Reply& reply, const AddedHeaders
 
 void write_outcome(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch) {
   write_result(writer, reply, names, scratch);
+  if (names.cache_status && !reply.cache_status.empty()) writer.add(*names.cache_status, reply.cache_status);
+  if (reply.passed) return;
   if (!reply.allow.empty()) writer.add("Allow", reply.allow);
   if (reply.status == 503) writer.add("Retry-After", "1");
   if (!reply.calls.empty()) {

@@ -7,6 +7,7 @@
 #include "gateway/runtime.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,18 +27,24 @@ struct Reply {
   std::string_view media_type = "application/json";
   std::vector<std::string_view> body;  // in order; none: the body is `text`
   std::string text;
-  std::string_view coding;         // of the body; empty: none
-  bool depends_on_coding = false;  // another client may get another coding
-  std::string allow;               // value of an Allow header; empty: none
-  std::vector<Call> calls;         // empty for the gateway's own answers
+  std::string_view coding;                  // of the body; empty: none
+  bool depends_on_coding = false;           // another client may get another coding
+  std::optional<backends::Headers> passed;  // the fields of a stored response, in place of `media_type`
+  std::string cache_status;                 // value of Cache-Status; empty: none
+  std::string allow;                        // value of an Allow header; empty: none
+  std::vector<Call> calls;                  // empty for the gateway's own answers
   const EndpointPlan* endpoint = nullptr;
 };
 
 /// An answer of the gateway's own: problem+json. `members` are further JSON members of it.
 [[nodiscard]] Reply problem(unsigned status, std::string_view detail, std::string_view members = {});
 
-/// The reply that the outcomes of `calls` make, when they are merged.
-[[nodiscard]] Reply merged(const EndpointPlan& endpoint, std::vector<Call> calls);
+/// The reply that the outcomes of `calls` make, when each is a member of its own.
+[[nodiscard]] Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls);
+/// The same by the layout of the endpoint. Of large bodies that takes turns; those that are
+/// not merged when `ctx` is done are left out: `missing`, `timeout`.
+[[nodiscard]] concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint,
+                                              std::vector<Call> calls);
 /// The same for `first`: the call number `winner`, none if there is no data.
 [[nodiscard]] Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner);
 

@@ -31,6 +31,8 @@ class ReplyLayout {
 
   /// Appends the reply to `body`, as slices of the parts, of this and of static text.
   void write(const std::vector<Part>& parts, std::vector<std::string_view>& body) const;
+  /// The same bit by bit: see reply_writer.hpp.
+  class Writer;
 
  private:
   struct Node {
@@ -44,7 +46,6 @@ class ReplyLayout {
     std::size_t index;  // of `members_`, or of the call
     bool is_spread;
   };
-  class Writer;
 
   bool is_flat_ = true;
   std::vector<Node> members_;

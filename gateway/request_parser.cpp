@@ -1,9 +1,9 @@
 #include "gateway/request_parser.hpp"
 
 #include "backends/detail/reader.hpp"
+#include "gateway/field_syntax.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace sluice::gateway {
@@ -20,37 +20,6 @@ constexpr std::size_t kMaxKept = 64 * 1024;         // an idle connection does n
 
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
-}
-
-constexpr std::array<bool, 256> table_of(std::string_view characters) {
-  std::array<bool, 256> table{};
-  for (const char c : characters) table[static_cast<unsigned char>(c)] = true;
-  return table;
-}
-
-bool all_in(const std::array<bool, 256>& table, std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [&](char c) { return table[static_cast<unsigned char>(c)]; });
-}
-
-constexpr auto kAddress = table_of("0123456789abcdefABCDEF:.");
-// Underscores and percent signs are legal in a reg-name; separators that could end a host elsewhere are not.
-constexpr auto kName = table_of("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-._~%!$&'()*+;=");
-
-// uri-host [":" port] of RFC 9110 §4.2, without user information; not empty.
-bool is_authority(std::string_view text) {
-  std::size_t host_end = 0;
-  if (text.starts_with('[')) {
-    host_end = text.find(']');
-    if (host_end == text.npos || host_end < 3) return false;
-    if (!all_in(kAddress, text.substr(1, host_end - 1))) return false;
-    ++host_end;
-  } else {
-    host_end = std::min(text.find(':'), text.size());
-    if (host_end == 0 || !all_in(kName, text.substr(0, host_end))) return false;
-  }
-  const std::string_view port = text.substr(host_end);
-  if (port.empty()) return true;
-  return port.size() <= 6 && port.front() == ':' && std::all_of(port.begin() + 1, port.end(), is_digit);
 }
 
 Method to_method(detail::http::verb verb) {
@@ -102,6 +71,13 @@ bool names_other_version(std::string_view head) {
   const std::string_view version = line.substr(line.rfind(' ') + 1);
   return version.size() == 8 && version.starts_with("HTTP/") && is_digit(version[5]) && version[6] == '.' &&
          is_digit(version[7]) && version != "HTTP/1.0" && version != "HTTP/1.1";
+}
+
+// What follows a first line without one (HTTP/0.9) is no head, and need not be waited for.
+bool ends_in_version(std::string_view lines) {
+  const std::string_view line = lines.substr(0, lines.find("\r\n"));
+  const std::string_view version = line.substr(line.rfind(' ') + 1);
+  return version.size() != line.size() && version.starts_with("HTTP/");
 }
 
 }  // namespace
@@ -202,7 +178,10 @@ class RequestParser::Machine final : public detail::Message {
   std::size_t parse_head(std::string_view input) {
     if (!detail::is_token(input.substr(0, 1))) return refuse_head(Fault::method);
     const auto found = scanner_.scan(input, limits_.max_header);
-    if (found == detail::HeadScanner::State::need_more) return 0;
+    if (found == detail::HeadScanner::State::need_more) {
+      const std::string_view line = input.substr(0, scanner_.size());
+      return line.empty() || ends_in_version(line) ? 0 : refuse_head(Fault::start_line);
+    }
     if (found == detail::HeadScanner::State::failed) return refuse_head(scanner_.fault());
     const std::string_view head = input.substr(0, scanner_.size());
     if (!reader_.read_head(head)) {

@@ -61,8 +61,16 @@ Pattern parse_pattern(const std::string& path) {
 
 /// All that shapes an attempt apart from the key of the store, as text.
 std::string attempt_settings(const CallPlan& plan) {
-  std::string text = plan.config.accept.to_string() + std::to_string(plan.longest.count());
+  std::string text = std::to_string(plan.longest.count());
+  for (unsigned status = 0; status < plan.config.accept.size(); ++status) {
+    const bool changes = status == 0 || plan.config.accept[status] != plan.config.accept[status - 1];
+    if (changes) text.append(1, plan.config.accept[status] ? '+' : '-').append(std::to_string(status));
+  }
   text += plan.config.cache && plan.config.cache->ignore_origin ? " ignore_origin" : "";
+  text += plan.config.cache && plan.config.cache->origin_decides ? " origin_decides" : "";
+  if (plan.config.cache) {
+    for (const std::string& name : plan.config.cache->targeted) text.append(" ").append(name);
+  }
   for (const HeaderTemplate& header : plan.config.headers) text.append("\n").append(header.name + ":" + header.value);
   text += " " + std::to_string(plan.config.follow_redirects);
   text += plan.config.forward.headers.all ? "\n*" : "";
@@ -116,11 +124,13 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
     bare.into = call.into;
     fallback_shape = JsonShape(bare);
   }
+  accept_for_stored = call.accept;
   if (!call.cache) return;
   sent_of_vary = sent_of_vary_by(*this);
   if (std::max(call.cache->stale_if_error, call.cache->stale_while_revalidate) > std::chrono::nanoseconds(0)) {
     metrics->export_runway();
   }
+  accept_for_stored &= ~call.cache->stale_on_statuses;
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
     const auto word = to_string(static_cast<backends::Reason>(i));
     const auto& words = call.cache->stale_on_reasons;

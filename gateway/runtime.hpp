@@ -46,7 +46,8 @@ struct CallPlan {
   std::string sent_of_vary;  // part of the key: which headers are made of those in `vary`, and how
   std::size_t alike = 0;     // the same number for calls that send the same, and take the same, for the same key
   std::bitset<backends::kReasonCount> stale_on;
-  std::vector<std::string> taken_headers;        // names of those that the reply takes from the response, in lower case
+  StatusSet accept_for_stored;             // of `config.accept` those after which what is stored does not stand in
+  std::vector<std::string> taken_headers;  // names of those that the reply takes from the response, in lower case
   std::unique_ptr<std::atomic_flag> has_warned;  // that an answer was not stored
   std::unique_ptr<CallMetrics> metrics;
 };

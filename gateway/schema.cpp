@@ -67,8 +67,8 @@ class SchemaWriter {
         return {{"type", "boolean"}};
       case Kind::integer:
         return {{"type", "integer"}, {"minimum", shape.min}, {"maximum", shape.max}};
-      case Kind::duration:
-        return pattern("^[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)$");
+      case Kind::duration:  // the most that it may be is beyond a pattern
+        return pattern(std::string(shape.min > 0 ? "^(?=.*[1-9])" : "^") + "[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)$");
       case Kind::size:
         return {{"anyOf",
                  {{{"type", "integer"}, {"minimum", shape.min}, {"maximum", shape.max}},

@@ -9,9 +9,10 @@
 #include "gateway/proxy.hpp"
 #include "gateway/reply_headers.hpp"
 #include "gateway/request_identity.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <array>
 
 namespace sluice::gateway {
 namespace {
@@ -25,8 +26,8 @@ using concurrency::Task;
 using State = RequestParser::State;
 
 constexpr std::size_t kSmallBuffer = 4 * 1024;
-constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a request did not fit the small one
-constexpr std::size_t kCopiedBody = 16 * 1024;   // below this a copy costs less than a list of slices
+constexpr std::size_t kCopiedBody = 16 * 1024;  // below this a copy costs less than a list of slices
+constexpr std::size_t kMaxBuffers = 64;         // that one system call takes
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr unsigned kClientClosed = 499;  // as nginx logs it; never sent
 constexpr std::size_t kLingerBytes = 1024 * 1024;
@@ -59,101 +60,6 @@ Task<> Session::run(std::shared_ptr<Session> self) {
   if (next == Next::linger && !self->gone_) co_await self->linger();
   self->gone_ = true;
   self->socket_.close(ignored);
-}
-
-void Session::read() {
-  if (reading_ || gone_) return;
-  if (begin_ == end_) begin_ = end_ = 0;
-  if (end_ == in_.size()) {
-    if (begin_ != 0) {
-      std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
-      end_ -= begin_;
-      begin_ = 0;
-    } else if (in_.size() < kLargeBuffer) {
-      in_.resize(kLargeBuffer);
-    } else {
-      return;  // full of what is to be answered first
-    }
-  }
-  reading_ = true;
-  socket_.async_read_some(asio::buffer(in_.data() + end_, in_.size() - end_),
-                          [self = shared_from_this()](error_code ec, std::size_t size) { self->on_read(ec, size); });
-}
-
-void Session::on_read(error_code ec, std::size_t size) {
-  reading_ = false;
-  if (ec) {
-    gone_ = true;
-    if (in_progress_ != nullptr) (*in_progress_)();
-  } else {
-    end_ += size;
-    if (in_progress_ != nullptr && waiting_ == nullptr) read();  // to notice that the client hangs up
-  }
-  if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();
-}
-
-Task<bool> Session::more(Context ctx) {
-  const std::size_t had = end_ - begin_;
-  read();
-  if (reading_) {
-    concurrency::detail::Parked parked;
-    concurrency::detail::ContextWake done(parked, 1);
-    waiting_ = &parked;
-    if (done.subscribe(ctx)) co_await parked.wait();
-    waiting_ = nullptr;
-  }
-  co_return end_ - begin_ > had;
-}
-
-State Session::parse() {
-  const auto [consumed, state] = parser_.parse({in_.data() + begin_, end_ - begin_});
-  begin_ += consumed;
-  return state;
-}
-
-/// True when there is a request, or a refusal, to answer.
-Task<bool> Session::read_head(bool is_first) {
-  parser_.start();
-  State state = parse();
-  if (state != State::need_more) co_return true;
-  const LimitsConfig& limits = worker_.deployment()->runtime->config.limits;
-  if (parser_.untouched() && begin_ == end_) {
-    // What is accepted while draining has been promised an answer; other idle connections close.
-    const Context serving = is_first && worker_.is_draining() ? Context() : worker_.serving();
-    const auto idle = concurrency::with_timeout(serving, is_first ? limits.header_timeout : limits.keepalive_timeout);
-    const bool has_more = co_await more(idle.ctx);
-    // A request may have come at the same time.
-    error_code ec;
-    if (!has_more && (gone_ || socket_.available(ec) == 0)) co_return false;
-    state = parse();
-  }
-  if (state != State::need_more) co_return true;
-  // The whole head within the timeout, however its bytes are spread.
-  const auto slow = concurrency::with_timeout(Context(), limits.header_timeout);
-  while (state == State::need_more) {
-    const bool has_more = co_await more(slow.ctx);
-    if (!has_more) co_return !gone_ && !parser_.untouched();
-    state = parse();
-  }
-  co_return true;
-}
-
-/// The body, by the deadline; false when it did not come.
-Task<bool> Session::read_body(Context ctx) {
-  State state = parser_.state();
-  if (state == State::head && parser_.expects_continue() && begin_ == end_) {
-    head_ = "HTTP/1.1 100 Continue\r\n\r\n";
-    out_.assign(1, asio::buffer(head_));
-    const bool written = co_await write_all();
-    if (!written) co_return false;
-  }
-  for (;;) {
-    state = parse();
-    if (state == State::complete || state == State::refused) co_return true;
-    if (state != State::need_more) continue;
-    const bool has_more = co_await more(ctx);
-    if (!has_more) co_return false;
-  }
 }
 
 Task<Session::Next> Session::serve_one(bool is_first) {
@@ -263,9 +169,14 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
   const Runtime& runtime = *incoming.deployment->runtime;
   const unsigned version =
       parser_.state() == State::need_more || parser_.state() == State::refused ? 11 : parser_.version();
-  writer_.start(reply.status, worker_.http_date());
+  const bool has_date = reply.passed && reply.passed->contains("Date");
+  writer_.start(reply.status, has_date ? std::string_view() : worker_.http_date());
   const std::uint64_t length = reply.content_length();
-  if (reply.status != 204 && !reply.media_type.empty()) writer_.add("Content-Type", reply.media_type);
+  if (reply.passed) {
+    writer_.add_all(*reply.passed);
+  } else if (reply.status != 204 && !reply.media_type.empty()) {
+    writer_.add("Content-Type", reply.media_type);
+  }
   write_identity(incoming);
   write_outcome(writer_, reply, runtime.config.headers, scratch_);
   write_configured(writer_, reply, incoming, scratch_);
@@ -315,9 +226,17 @@ Task<bool> Session::write_all() {
   concurrency::Cancel cancel;
   std::optional<Context> ctx;
   std::size_t done = 0;
+  std::size_t since_pause = 0;
   while (done < out_.size()) {
-    const std::size_t count = std::min<std::size_t>(out_.size() - done, 64);
-    std::span<asio::const_buffer> rest(out_.data() + done, count);
+    if (since_pause >= Quantum::kBytes) {
+      since_pause = 0;
+      co_await pause();
+    }
+    std::array<asio::const_buffer, kMaxBuffers> rest;
+    for (std::size_t i = 0, room = Quantum::kBytes; i < rest.size() && done + i < out_.size() && room != 0; ++i) {
+      rest[i] = asio::buffer(out_[done + i], room);
+      room -= rest[i].size();
+    }
     error_code ec;
     std::size_t size = socket_.write_some(rest, ec);
     if (ec == asio::error::would_block) {
@@ -333,6 +252,7 @@ Task<bool> Session::write_all() {
       co_return false;
     }
     written_ += size;
+    since_pause += size;
     while (done < out_.size() && size >= out_[done].size()) size -= out_[done++].size();
     if (size != 0) out_[done] += size;
   }

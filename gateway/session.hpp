@@ -17,12 +17,14 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 namespace sluice::gateway {
 
 /// A read is always pending (as long as there is room), so a client that hangs up cancels its request at once, and a
-/// request that is pipelined behind it waits in the buffer. *one worker*
+/// request that is pipelined behind it waits in the buffer; without room only a reset is noticed.
+/// *one worker*
 class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(backends::Socket socket, Worker& worker);
@@ -58,6 +60,9 @@ class Session : public std::enable_shared_from_this<Session> {
   RequestParser::State parse();
   void read();
   void on_read(boost::system::error_code ec, std::size_t size);
+  void watch();
+  void stop_watching();
+  void lose();
   void log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, concurrency::Duration deadline);
 
   backends::Socket socket_;
@@ -70,6 +75,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t begin_ = 0;  // of what is received and not yet parsed
   std::size_t end_ = 0;
   bool reading_ = false;
+  bool watching_ = false;  // for the client's end, as there is no room to read
+  std::uint64_t watches_ = 0;
+  boost::asio::cancellation_signal stop_watching_;
   bool gone_ = false;                                 // the client closed, or the connection broke
   concurrency::detail::Parked* waiting_ = nullptr;    // for bytes
   const concurrency::Cancel* in_progress_ = nullptr;  // of the request that is being answered

@@ -52,7 +52,12 @@ Tokens known_members(const CallConfig& call) {
 class ShapingRules {
  public:
   ShapingRules(const EndpointConfig& endpoint, std::vector<ShapingProblem>& problems)
-      : endpoint_(endpoint), problems_(problems) {}
+      : endpoint_(endpoint), problems_(problems) {
+    for (const CallConfig& call : endpoint.calls) {
+      into_.push_back(into_of(call));
+      names_.push_back(known_members(call));
+    }
+  }
 
   void check(std::size_t index) {
     const CallConfig& call = endpoint_.calls[index];
@@ -67,9 +72,9 @@ class ShapingRules {
   void check_both(std::size_t index, std::size_t other) {
     const CallConfig& call = endpoint_.calls[index];
     const CallConfig& before = endpoint_.calls[other];
-    const Tokens into = into_of(call);
-    const Tokens into_before = into_of(before);
-    const std::string key = call.into ? "into" : "name";
+    const Tokens& into = into_[index];
+    const Tokens& into_before = into_[other];
+    const char* key = call.into ? "into" : "name";
     if (call.name == before.name && !call.into && !before.into) return;  // reported as that
     if (!into.empty() && !into_before.empty()) {
       if (into == into_before) {
@@ -81,8 +86,8 @@ class ShapingRules {
       }
       return;
     }
-    const Tokens names = known_members(before);
-    for (const std::string& name : known_members(call)) {
+    const Tokens& names = names_[other];
+    for (const std::string& name : names_[index]) {
       if (std::find(names.begin(), names.end(), name) == names.end()) continue;
       warning(index, key,
               "may write the same member " + quote(name) + " of the reply as " + quote(before.name) +
@@ -120,6 +125,8 @@ class ShapingRules {
 
   const EndpointConfig& endpoint_;
   std::vector<ShapingProblem>& problems_;
+  std::vector<Tokens> into_;   // of each call
+  std::vector<Tokens> names_;  // likewise
 };
 
 }  // namespace
@@ -129,8 +136,8 @@ std::vector<ShapingProblem> check_shaping(const EndpointConfig& endpoint, const 
   if (!merges(endpoint.strategy)) return problems;
   ShapingRules rules(endpoint, problems);
   for (std::size_t i = 0; i < endpoint.calls.size(); ++i) {
-    if (!is_valid[i]) continue;
     rules.check(i);
+    if (!is_valid[i]) continue;
     for (std::size_t other = 0; other < i; ++other) {
       if (is_valid[other]) rules.check_both(i, other);
     }

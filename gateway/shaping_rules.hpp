@@ -17,8 +17,8 @@ struct ShapingProblem {
   std::string message;  // as in Problem
 };
 
-/// Of a strategy that merges; of another there is nothing to say. `is_valid`: of each call, whether its own values are
-/// what they must be; others are passed over.
+/// Of a strategy that merges; of another there is nothing to say. `is_valid`: of each call, whether the values that say
+/// where it goes are what they must be; others are not compared with their neighbours.
 std::vector<ShapingProblem> check_shaping(const EndpointConfig& endpoint, const std::vector<bool>& is_valid);
 
 }  // namespace sluice::gateway

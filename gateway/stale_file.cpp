@@ -105,6 +105,7 @@ class Source {
 
 /// Judges the body as it was judged when it came, so that what the check records is there again.
 bool passes_check(std::string_view key, std::string_view media_type, backends::Body& body) {
+  if (key.ends_with(kWholeKey)) return true;
   backends::Headers headers;
   if (!media_type.empty()) headers.add("Content-Type", media_type);
   body.check = key.ends_with(kPassedOnKey) ? JsonCheck::make_by_type(headers) : JsonCheck::make(headers);

@@ -12,6 +12,8 @@ namespace {
 
 // Entries that one update removes: 250 take some 0.5 ms, with what they free.
 constexpr std::size_t kMaxVictims = 250;
+// Lists of entries that are told apart by what follows the first line feed in their keys: 512 KiB.
+constexpr std::size_t kLists = std::size_t{1} << 16U;
 // Of as many neighbours the least recently used goes. Redis finds ten close to true LRU.
 constexpr std::size_t kSample = 10;
 
@@ -43,9 +45,11 @@ Duration positive(Duration d) {
 struct StaleStore::Stored {
   Stored(const StaleEntry& e, std::size_t c, std::uint32_t now) : used(now), bytes(c), entry(e) {}
 
-  mutable std::atomic<std::uint32_t> used;  // tick of the last find or put
-  mutable bool is_victim = false;           // of the writer, as `place`
-  mutable std::size_t place = 0;            // in all_
+  mutable std::atomic<std::uint32_t> used;   // tick of the last find or put
+  mutable bool is_victim = false;            // of the writer, as `place`
+  mutable std::size_t place = 0;             // in all_
+  mutable const Map::Entry* next = nullptr;  // in its list of alike_
+  mutable const Map::Entry* previous = nullptr;
   const std::size_t bytes;
   const StaleEntry entry;
 };
@@ -94,7 +98,8 @@ std::size_t StaleStore::KeyHash::operator()(std::string_view key) const noexcept
   return static_cast<std::size_t>(fold(hash ^ seed, other));
 }
 
-StaleStore::StaleStore(std::size_t max_bytes, std::uint64_t seed) : max_bytes_(max_bytes), map_(KeyHash{seed}) {
+StaleStore::StaleStore(std::size_t max_bytes, std::uint64_t seed)
+    : max_bytes_(max_bytes), map_(KeyHash{seed}), alike_(kLists), seed_(seed) {
   victims_.reserve(kMaxVictims);
 }
 
@@ -161,6 +166,8 @@ StaleStore::Put StaleStore::put(std::string_view key, const StaleEntry& entry, T
       stored->value.place = replaced->value.place;
       bytes_replaced = replaced->value.bytes;
     }
+    if (replaced != nullptr) unlink(*replaced);
+    link(*stored);
     all_[stored->value.place] = stored;
   }
   evictions_.fetch_add(victims_.size(), std::memory_order_relaxed);
@@ -197,6 +204,7 @@ void StaleStore::remove_victims(std::size_t bytes_added, std::size_t bytes_repla
   std::size_t bytes = bytes_.load(std::memory_order_relaxed) + bytes_added - bytes_replaced;
   for (const auto& victim : victims_) {
     bytes -= victim->value.bytes;
+    unlink(*victim);
     if (victim != all_.back()) {
       all_.back()->value.place = victim->value.place;
       all_[victim->value.place] = std::move(all_.back());
@@ -206,6 +214,45 @@ void StaleStore::remove_victims(std::size_t bytes_added, std::size_t bytes_repla
   victims_.clear();
   bytes_.store(bytes, std::memory_order_relaxed);
   entries_.store(all_.size(), std::memory_order_relaxed);
+}
+
+const StaleStore::Map::Entry*& StaleStore::first_alike(std::string_view key) noexcept {
+  return alike_[KeyHash{seed_}(key.substr(0, key.find('\n'))) % kLists];
+}
+
+void StaleStore::link(const Map::Entry& entry) noexcept {
+  const Map::Entry*& first = first_alike(entry.key.text());
+  entry.value.next = first;
+  if (first != nullptr) first->value.previous = &entry;
+  first = &entry;
+}
+
+void StaleStore::unlink(const Map::Entry& entry) noexcept {
+  const Stored& stored = entry.value;
+  if (stored.next != nullptr) stored.next->value.previous = stored.previous;
+  if (stored.previous != nullptr) {
+    stored.previous->value.next = stored.next;
+  } else {
+    first_alike(entry.key.text()) = stored.next;
+  }
+}
+
+bool StaleStore::invalidate(std::string_view uri) {
+  std::vector<std::string> keys;
+  {
+    const std::lock_guard lock(writing_);
+    for (const Map::Entry* entry = first_alike(uri); entry != nullptr; entry = entry->value.next) {
+      const std::string_view key = entry->key.text();
+      const bool is_alike = key.starts_with(uri) && (key.size() == uri.size() || key[uri.size()] == '\n');
+      if (!is_alike) continue;
+      if (keys.size() == kMaxVictims) break;
+      keys.emplace_back(key);
+    }
+  }
+  if (keys.empty()) return true;
+  const std::vector<std::string_view> views(keys.begin(), keys.end());
+  erase_all(views);
+  return keys.size() < kMaxVictims;
 }
 
 bool StaleStore::erase(std::string_view key) {

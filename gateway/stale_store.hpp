@@ -104,6 +104,10 @@ class StaleStore {
   /// True if there was an entry of `key`.
   bool erase(std::string_view key);
 
+  /// Removes the entries whose keys are `uri`, or begin with it and a line feed, about 250 at most; false if there may
+  /// be more: call again, letting other work run in between.
+  bool invalidate(std::string_view uri);
+
   /// Removes all entries whose keys begin with `prefix`, and returns how many. Walks the whole store, without holding
   /// up writers for long: for an administrator, not for a worker. What is put meanwhile may stay.
   std::size_t erase_prefix(std::string_view prefix);
@@ -153,6 +157,9 @@ class StaleStore {
   [[nodiscard]] Lookups& lookups() const noexcept;
   [[nodiscard]] bool choose_victims(const Map::Entry* keep, std::size_t to_free);
   std::size_t erase_all(std::span<const std::string_view> keys);
+  [[nodiscard]] const Map::Entry*& first_alike(std::string_view key) noexcept;
+  void link(const Map::Entry& entry) noexcept;
+  void unlink(const Map::Entry& entry) noexcept;
   void remove_victims(std::size_t bytes_added, std::size_t bytes_replaced) noexcept;
 
   const std::size_t max_bytes_;
@@ -167,6 +174,9 @@ class StaleStore {
   std::deque<std::shared_ptr<const Map::Entry>> all_;
   std::vector<std::shared_ptr<const Map::Entry>> victims_;
   std::size_t hand_ = 0;  // where in all_ the next sample begins
+  // Entries by what their keys have before a line feed, hashed; each is the head of a list through the entries.
+  std::vector<const Map::Entry*> alike_;
+  const std::uint64_t seed_;
 };
 
 }  // namespace sluice::gateway

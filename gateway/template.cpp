@@ -67,9 +67,15 @@ bool has_dot_segment(std::string_view path) {
 // Longer values would make requests that nobody takes.
 constexpr std::size_t kMaxScalarBytes = 8192;
 
-// The scalar that `pointer` finds in `json`, a string without its escapes, for which `unescaped` has room.
-std::optional<std::string_view> scalar_of(std::string_view json, const JsonPointer& pointer, std::string& unescaped) {
-  const auto value = pointer.find(json);
+std::optional<std::string_view> find_json(const TemplateValues& values, std::size_t call, const JsonPointer& pointer) {
+  for (const auto& [known, value] : values.found) {
+    if (known == &pointer) return value;
+  }
+  return pointer.find(call == JsonReference::kItem ? values.item : values.json_of_call(values.calls, call));
+}
+
+// `value`, if it is a scalar: a string without its escapes, for which `unescaped` has room.
+std::optional<std::string_view> scalar_of(std::optional<std::string_view> value, std::string& unescaped) {
   if (!value || value->size() > kMaxScalarBytes) return std::nullopt;
   switch (kind_of(*value)) {
     case JsonKind::null:
@@ -277,9 +283,7 @@ bool Template::append(const Piece& piece, Encoding encoding, const TemplateValue
       if (values.find_header != nullptr) value = values.find_header(values.headers, piece.text);
       break;
     case Source::json:
-      value =
-          scalar_of(piece.index == JsonReference::kItem ? values.item : values.json_of_call(values.calls, piece.index),
-                    piece.pointer, unescaped);
+      value = scalar_of(find_json(values, piece.index, piece.pointer), unescaped);
       break;
   }
   if (!value) return false;

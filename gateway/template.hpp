@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace sluice::gateway {
@@ -28,6 +29,8 @@ struct TemplateValues {
   const void* calls = nullptr;
   std::string_view (*json_of_call)(const void* calls, std::size_t call) = nullptr;
   std::string_view item;  // JSON of the element that the call is made for
+  // What pointers of references were found to lead to, before, because the JSON is large.
+  std::span<const std::pair<const JsonPointer*, std::optional<std::string_view>>> found{};
 };
 
 /// One compiled template. References: `{name}` a path parameter of the endpoint, `{query.x}` the first query parameter
@@ -61,6 +64,15 @@ class Template {
   /// The calls whose JSON influences it.
   [[nodiscard]] const std::vector<std::size_t>& calls() const { return calls_; }
   [[nodiscard]] bool reads_item() const { return reads_item_; }
+  /// Calls `each(call, pointer)` for every reference into the JSON of a call (or kItem).
+  template <class F>
+  void for_each_json(F&& each) const {
+    for (const Part& part : parts_) {
+      for (const Piece& piece : part.pieces) {
+        if (piece.source == Source::json) each(piece.index, piece.pointer);
+      }
+    }
+  }
   /// Whether it differs between requests whose client headers are the same: by their path or query, or by JSON.
   [[nodiscard]] bool reads_target() const;
 

@@ -116,9 +116,19 @@ bool is_origin(std::string_view text) {
   return has_scheme && is_authority(host);
 }
 
+// Patterns of the schema.
+const std::string kHost = "([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\])";
+const std::string kTo65535 = "[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+const std::string kPort = ":0*([0-9]{1,4}|" + kTo65535;
+const std::string kAddressPattern = "^" + kHost + kPort + "$";
+const std::string kServerPattern = "^http://" + kHost + "(:0*([1-9][0-9]{0,3}|" + kTo65535 + ")?$";
+const std::string kAuthorityPattern = "^" + kHost + "(" + kPort + ")?$";
+const std::string kOriginPattern = "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://(\\*\\.)?" + kHost + "(" + kPort + ")?)$";
+
 }  // namespace
 
-const TextRule kAnyText{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_text};
+const TextRule kAnyText{"a text that is not empty and has no control characters", "^[^\\u0000-\\u001f\\u007f]+$",
+                        is_text};
 const TextRule kName{"a name of lower-case letters, digits, \"_\" and \"-\" that begins with a letter",
                      "^[a-z][a-z0-9_-]*$", is_name};
 const TextRule kBackendName{"a name of letters, digits, \".\", \"_\" and \"-\" that begins with a letter or digit",
@@ -127,23 +137,22 @@ const TextRule kHeaderName{"a header name", "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$", is_
 const TextRule kHeaderValue{"a header value without control characters and outer spaces",
                             "^[^\\u0000-\\u0020\\u007f]([^\\u0000-\\u001f\\u007f]*[^\\u0000-\\u0020\\u007f])?$",
                             is_header_value};
-const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\"",
-                        "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\]):[0-9]+$", is_address};
-const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with nothing behind the port",
-                       "^http://([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+(%[A-Za-z0-9][A-Za-z0-9._-]*)?\\])(:[0-9]+)?$",
-                       is_server};
-const TextRule kAuthority{"a host such as \"api.example.com\" or \"[::1]:8080\"",
-                          "^([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$", is_authority};
+const TextRule kAddress{"an address such as \"127.0.0.1:8080\" or \"[::]:8080\", with a port up to 65535",
+                        kAddressPattern, is_address};
+const TextRule kServer{"a server such as \"http://10.0.0.1:8080\", with a port from 1 to 65535 and nothing behind it",
+                       kServerPattern, is_server};
+const TextRule kAuthority{"a host such as \"api.example.com\" or \"[::1]:8080\"", kAuthorityPattern, is_authority};
 const TextRule kOrigin{"an origin such as \"https://app.example.com\" or \"https://*.example.com\", or \"*\"",
-                       "^(\\*|[A-Za-z][A-Za-z0-9+.-]*://(\\*\\.)?([A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?)$",
-                       is_origin, true};
-const TextRule kNetwork{"an address or network such as \"10.0.0.0/8\" or \"::1\"", "^[0-9A-Fa-f:.]+(/[0-9]+)?$",
-                        is_network};
+                       kOriginPattern, is_origin, true};
+const TextRule kNetwork{
+    "an address or network such as \"10.0.0.0/8\" or \"::1\"",
+    "^([0-9]{1,3}(\\.[0-9]{1,3}){3}|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:.]*)(/[0-9]{1,3})?$", is_network};
 const TextRule kPath{"a path that begins with \"/\"", "^/[^\\u0000-\\u001f\\u007f]*$", is_path};
 const TextRule kJsonPointer{"a JSON Pointer such as \"/data/items\"", "^(/([^~]|~[01])*)?$", is_json_pointer};
 const TextRule kMemberPath{"a dotted path such as \"address.street\" or a JSON Pointer such as \"/address/street\"",
                            "^(/([^~]|~[01])*|[^/.][^.]*(\\.[^.]+)*)$", is_member_path};
-const TextRule kMemberName{"a text without control characters", "^[^\\u0000-\\u001f\\u007f]+$", is_member_name};
+const TextRule kMemberName{"a text that is not empty and has no control characters", "^[^\\u0000-\\u001f\\u007f]+$",
+                           is_member_name};
 
 std::optional<Address> parse_address(std::string_view text) {
   Address address;

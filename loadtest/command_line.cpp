@@ -51,17 +51,13 @@ void CommandLine::add(std::string name, std::string value_name, std::string help
 }
 
 const CommandLine::Option& CommandLine::find(std::string_view name) const {
-  const Option* nearest = nullptr;
-  std::size_t nearest_distance = 4;  // further away it is another word
+  std::vector<std::string_view> known;
   for (const Option& option : options_) {
-    const std::size_t distance = edit_distance(name, option.name);
-    if (distance == 0) return option;
-    if (distance < nearest_distance) {
-      nearest = &option;
-      nearest_distance = distance;
-    }
+    if (option.name == name) return option;
+    known.push_back(option.name);
   }
-  const std::string hint = nearest ? "did you mean " + nearest->name + "?" : "--help lists the options";
+  const std::string_view near = nearest(name, known);
+  const std::string hint = near.empty() ? "--help lists the options" : "did you mean " + std::string(near) + "?";
   throw UsageError(std::string(name) + ": unknown option; " + hint);
 }
 
@@ -106,7 +102,7 @@ std::vector<std::string> CommandLine::parse(int argc, char** argv) const {
 void CommandLine::print_help() const {
   std::printf("usage: %s %s\n\n%s\n\n", program_.c_str(), synopsis_.c_str(), about_.c_str());
   const auto line = [](const std::string& left, const std::string& help) {
-    std::printf("  %-26s %s\n", left.c_str(), help.c_str());
+    std::printf("  %-30s %s\n", left.c_str(), help.c_str());
   };
   for (const Option& option : options_) line(option.name + ' ' + option.value_name, option.help);
   line("--help", "print this and exit");
@@ -162,6 +158,24 @@ double parse_rate(std::string_view text) {
   if (!quantity || !quantity->unit.empty() || quantity->number <= 0)
     throw std::invalid_argument("a number of requests per second above 0");
   return quantity->number;
+}
+
+double parse_percent(std::string_view text) {
+  const auto quantity = split_quantity(text);
+  if (!quantity || quantity->unit != "%" || quantity->number > 100) throw std::invalid_argument("a share (\"0.1%\")");
+  return quantity->number;
+}
+
+std::string_view nearest(std::string_view word, std::span<const std::string_view> known) {
+  std::string_view near;
+  std::size_t least = 4;  // further away it is another word
+  for (const std::string_view candidate : known) {
+    const std::size_t distance = edit_distance(word, candidate);
+    if (distance >= least || distance >= candidate.size()) continue;
+    near = candidate;
+    least = distance;
+  }
+  return near;
 }
 
 }  // namespace sluice::loadtest

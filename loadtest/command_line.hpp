@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -55,5 +56,9 @@ class CommandLine {
 [[nodiscard]] std::size_t parse_size(std::string_view text);                   // "200", "4KiB", "1MiB"
 [[nodiscard]] std::uint64_t parse_count(std::string_view text);                // 1 or more
 [[nodiscard]] double parse_rate(std::string_view text);                        // above 0
+[[nodiscard]] double parse_percent(std::string_view text);                     // "0.1%", up to 100
+
+/// The one of `known` that `word` is probably meant to be; empty when none is near.
+[[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
 
 }  // namespace sluice::loadtest

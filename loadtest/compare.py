@@ -1,263 +1,225 @@
 #!/usr/bin/env python3
-"""CPU per request of gateways that fan out to N backends and merge their JSON, as a ratio to the floor.
+"""Sluice beside other gateways: CPU per request as a ratio to the floor, latency at a fixed rate, overload, bad backends.
 
-All run in one go, interleaved, each gateway alone on one CPU, load generator and backends on another, on loopback.
+All run in one go, in turns, each gateway alone on one CPU, load generator and backends on others, on loopback. With
+`--growth`: what Sluice costs as backends, endpoints, connections, workers and bodies grow. Writes docs/performance.md.
 """
 
 import argparse
-import dataclasses
-import http.client
 import json
 import os
 import pathlib
-import shutil
-import statistics
-import subprocess
 import sys
-from collections.abc import Callable
+import time
 from typing import Any
 
-from processes import ROOT, Processes, StartError, cpu_ns, family, free_port
+import compare_page
+import growth
+from measure import MeasureError, Results, Sample, fetch, measure, median
+from peers import PEERS, Absent, Running, Setting
+from processes import ROOT, Processes, StartError
+
+FAULTS = {"hangs": "hang=header", "drips": "status=200;drip_ms=100;drip_bytes=1;drip_from=body"}
+FAULT_DEADLINE_MS = 500
+FAULT_RATE = 100
+WARM_UP = "300ms"  # in which connections are made, to the backends, too
 
 
-class Absent(Exception):
-    """A peer that is not on this machine; the text says why."""
+def loosely(value: object) -> object:
+    """`value` with `[]` for `{}`, which Lua cannot tell apart."""
+    if isinstance(value, dict):
+        return {key: loosely(member) for key, member in value.items()} or []
+    return [loosely(item) for item in value] if isinstance(value, list) else value
 
 
-@dataclasses.dataclass
-class Peer:
-    """A running gateway."""
+class Comparison:
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.results = Results()
+        cpus = sorted(os.sched_getaffinity(0), reverse=True)
+        self.gateway_cpu, self.load_cpu, self.backend_cpu = cpus[0], cpus[1 % len(cpus)], cpus[min(2, len(cpus) - 1)]
 
-    name: str
-    port: int
-    pid: int  # of its first process
+    def say(self, text: str) -> None:
+        print(f"{time.monotonic() - self.options.began:6.0f} s  {text}", file=sys.stderr)
 
+    def seconds(self, share: float = 1) -> str:
+        return f"{max(0.2, self.options.unit * share):.2f}s"
 
-@dataclasses.dataclass
-class Sample:
-    """What one round of one peer gave."""
+    def start_backends(self, processes: Processes, count: int, size: int) -> list[str]:
+        command = [str(self.options.bin / "sluice-cheap-backend"), "--size", str(size)] + ["--listen", "127.0.0.1:0"] * count
+        return processes.start(command, self.backend_cpu, announces=count)[1]
 
-    cpu_us: float  # per request
-    rate: float  # requests per second
-    p50_us: float
-    p99_us: float
-    busy: float  # share of its CPU that the gateway used
-
-
-Start = Callable[[Processes, pathlib.Path, int, list[str]], Peer]
-
-
-def start_floor(processes: Processes, binaries: pathlib.Path, cpu: int, backends: list[str]) -> Peer:
-    calls = [f"part{i}={backend}/part/{i}" for i, backend in enumerate(backends)]
-    process, addresses = processes.start([str(binaries / "sluice-floor"), *calls], cpu, announces=1)
-    return Peer("floor", int(addresses[0].rpartition(":")[2]), process.pid)
-
-
-NGINX_CONFIG = """
-load_module {modules}/ndk_http_module.so;
-load_module {modules}/ngx_http_lua_module.so;
-{user}
-worker_processes 1;
-daemon off;
-pid {directory}/nginx.pid;
-error_log {directory}/nginx.log error;
-events {{ worker_connections 8192; }}
-http {{
-  access_log off;
-  client_body_temp_path {directory}/body;
-  proxy_temp_path {directory}/proxy;
-  fastcgi_temp_path {directory}/fastcgi;
-  uwsgi_temp_path {directory}/uwsgi;
-  scgi_temp_path {directory}/scgi;
-  keepalive_requests 1000000000;
-  {upstreams}
-  server {{
-    listen 127.0.0.1:{port};
-    default_type application/json;
-    proxy_http_version 1.1;
-    proxy_set_header Connection "";
-    proxy_buffers 16 16k;
-    proxy_buffer_size 16k;
-    proxy_max_temp_file_size 0;
-    {locations}
-    location / {{
-      content_by_lua_block {{
-        local parts = {{ ngx.location.capture_multi({{ {captures} }}) }}
-        local reply = {{}}
-        for i, part in ipairs(parts) do
-          reply[2 * i - 1] = (i == 1 and '{{"part' or ',"part') .. (i - 1) .. '":'
-          reply[2 * i] = part.body
-        end
-        reply[#reply + 1] = '}}'
-        local size = 0
-        for _, piece in ipairs(reply) do size = size + #piece end
-        ngx.header.content_length = size
-        ngx.print(reply)
-      }}
-    }}
-  }}
-}}
-"""
-
-
-def start_nginx_lua(processes: Processes, binaries: pathlib.Path, cpu: int, backends: list[str]) -> Peer:
-    """nginx with Lua that concatenates what the backends sent, unchecked (`capture_multi`)."""
-    nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-    modules = pathlib.Path("/usr/lib/nginx/modules")
-    if not nginx or not (modules / "ngx_http_lua_module.so").exists():
-        raise Absent("not installed (Debian packages nginx, libnginx-mod-http-lua)")
-    port = free_port()
-    directory = processes.directory / f"nginx-{port}"
-    directory.mkdir()
-    numbers = range(len(backends))
-    config = directory / "nginx.conf"
-    config.write_text(NGINX_CONFIG.format(
-        modules=modules, directory=directory, port=port, user="user root;" if os.geteuid() == 0 else "",
-        upstreams="\n".join(f"upstream part{i} {{ server {backends[i]}; keepalive 1024; "
-                            "keepalive_requests 1000000000; }" for i in numbers),
-        locations="\n".join(f"location = /part/{i} {{ internal; proxy_pass http://part{i}; }}" for i in numbers),
-        captures=", ".join(f'{{"/part/{i}"}}' for i in numbers)))
-    process, _ = processes.start([nginx, "-e", f"{directory}/nginx.log", "-p", str(directory), "-c", str(config)], cpu)
-    processes.await_port(process, port)
-    return Peer("nginx-lua", port, process.pid)
-
-
-def start_sluice(processes: Processes, binaries: pathlib.Path, cpu: int, backends: list[str]) -> Peer:
-    """Sluice as it is used: JSON validated, headers, metrics and access log on (the log goes to /dev/null)."""
-    program = binaries / "sluice"
-    if not program.exists():
-        raise Absent(f"{program} is not built")
-    port = free_port()
-    config = processes.directory / f"sluice-{port}.json"
-    numbers = range(len(backends))
-    config.write_text(json.dumps({
-        "version": 1,
-        "backends": {f"part{i}": {"servers": [f"http://{backends[i]}"]} for i in numbers},
-        "endpoints": [{
-            "path": "/",
-            "deadline": "10s",
-            "calls": [{"name": f"part{i}", "backend": f"part{i}", "path": f"/part/{i}", "required": True}
-                      for i in numbers],
-        }],
-    }))
-    process, _ = processes.start([str(program), "serve", str(config), "--listen", f"127.0.0.1:{port}",
-                                  "--admin", f"127.0.0.1:{free_port()}", "--threads", "1"], cpu)
-    processes.await_port(process, port)
-    return Peer("sluice", port, process.pid)
-
-
-STARTS: dict[str, Start] = {"floor": start_floor, "nginx-lua": start_nginx_lua, "sluice": start_sluice}
-
-
-def fetch_json(port: int, path: str) -> object:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
-    finally:
-        connection.close()
-
-
-def measure(options: argparse.Namespace, peer: Peer, cpu: int) -> Sample:
-    command = ["taskset", "-c", str(cpu), str(options.bin / "sluice-load"), f"http://127.0.0.1:{peer.port}/", "--json",
-               "--connections", str(options.connections), "--duration", f"{options.seconds}s"]
-    pids = family(peer.pid)
-    before = cpu_ns(pids)
-    run = subprocess.run(command, text=True, capture_output=True)
-    used = cpu_ns(pids) - before
-    if run.returncode != 0:
-        raise StartError(f"{peer.name}: {run.stderr}{run.stdout}")
-    report = json.loads(run.stdout)
-    return Sample(used / 1e3 / report["replies"], report["rate"], report["latency_us"]["p50"],
-                  report["latency_us"]["p99"], used / 1e9 / report["elapsed_s"])
-
-
-def compare_at(options: argparse.Namespace, size: int, cpus: list[int],
-               absent: dict[str, str]) -> dict[str, list[Sample]]:
-    """All rounds for one size of body: peer -> its samples, one a round."""
-    gateway_cpu, load_cpu, backend_cpu = cpus[0], cpus[1 % len(cpus)], cpus[min(2, len(cpus) - 1)]
-    with Processes() as processes:
-        listen = ["--listen", "127.0.0.1:0"] * options.backends
-        _, backends = processes.start([str(options.bin / "sluice-cheap-backend"), "--size", str(size), *listen],
-                                      backend_cpu, announces=options.backends)
-        body = fetch_json(int(backends[0].rpartition(":")[2]), "/")
-        peers = []
-        for name in options.peers:
-            try:
-                peer = STARTS[name](processes, options.bin, gateway_cpu, backends)
-            except Absent as reason:
-                absent[name] = str(reason)
+    def start_peers(self, processes: Processes, backends: list[str], deadline_ms: int = 10_000,
+                    checks: bool = True) -> dict[str, Running]:
+        """Those wanted that can run with so many backends, each seen to give the right reply."""
+        setting = Setting(processes, self.options.bin, self.gateway_cpu, backends, deadline_ms)
+        body = fetch(int(backends[0].rpartition(":")[2]), "/") if checks else b""
+        merged = {f"part{i}": json.loads(body) for i in range(len(backends))} if checks else {}
+        running: dict[str, Running] = {}
+        for peer in PEERS:
+            if peer.name not in self.options.peers or (len(backends) > 1 and not peer.merges):
                 continue
-            if fetch_json(peer.port, "/") != {f"part{i}": body for i in range(options.backends)}:
-                raise StartError(f"{name}: its reply is not the merged bodies")
-            peers.append(peer)
-        samples: dict[str, list[Sample]] = {peer.name: [] for peer in peers}
-        for turn in range(options.rounds):
-            for peer in peers[turn % len(peers):] + peers[:turn % len(peers)]:
-                samples[peer.name].append(measure(options, peer, load_cpu))
-                print(f"{size} B, round {turn + 1} of {options.rounds}: {peer.name} "
-                      f"{samples[peer.name][-1].cpu_us:.1f} us", file=sys.stderr)
-        return samples
+            try:
+                running[peer.name] = peer.start(setting)
+                self.results.versions.setdefault(peer.name, peer.version(self.options.bin))
+            except Absent as reason:
+                self.results.absent[peer.name] = str(reason)
+                continue
+            if checks:
+                reply = fetch(running[peer.name].port, running[peer.name].path)
+                if (loosely(json.loads(reply)) != loosely(merged)) if peer.merges else (reply != body):
+                    raise StartError(f"{peer.name}: its reply is not what the backends said: {reply[:200]!r}")
+        return running
+
+    def measure(self, peer: Running, *options: str, may_fail: bool = False) -> Sample:
+        url = f"http://127.0.0.1:{peer.port}{peer.path}"
+        return measure(self.options.bin, self.load_cpu, url, peer.pid, *options, may_fail=may_fail)
+
+    def run(self) -> Results:
+        for backends in self.options.backends:
+            for size in self.options.sizes:
+                self.compare_at(backends, size)
+        self.bad_backends()
+        return self.results
+
+    def compare_at(self, count: int, size: int) -> None:
+        with Processes() as processes:
+            running = self.start_peers(processes, self.start_backends(processes, count, size))
+            cell: dict[str, list[Sample]] = {name: [] for name in running}
+            self.results.cells[count, size] = cell
+            for turn in range(self.options.rounds):
+                names = list(running)
+                for name in names[turn % len(names):] + names[:turn % len(names)]:
+                    try:
+                        sample = self.measure(running[name], "--connections", str(self.options.connections), "--duration",
+                                              self.seconds(), "--timeout", "15s")
+                    except MeasureError as error:
+                        if name == "floor":
+                            raise
+                        self.say(f"N = {count}, {size} B: {name} failed: {error}")
+                        self.results.failed.append(f"{name} at N = {count}, {size} B: {error}")
+                        del running[name], cell[name]
+                        continue
+                    cell[name].append(sample)
+                    self.say(f"N = {count}, {size} B, round {turn + 1}: {name} {sample.cpu_us:.1f} us")
+            if count == 3 or (count == 1 and size == 200):
+                self.latency_at(count, size, running)
+            if count == 3 and size == 4096:
+                self.overload(running)
+
+    def latency_at(self, count: int, size: int, running: dict[str, Running]) -> None:
+        """The same rate for all: half of what Sluice did."""
+        cell = self.results.cells[count, size]
+        reference = "sluice" if "sluice" in cell else "floor"
+        rate = max(1, int(median([sample.rate for sample in cell[reference]]) / 2))
+        self.results.latency_rate[count, size] = rate
+        rows: dict[str, list[Sample]] = {name: [] for name in running}
+        self.results.latency[count, size] = rows
+        for turn in range(max(1, self.options.rounds - 1)):
+            for name in list(running)[turn:] + list(running)[:turn]:
+                rows[name].append(self.measure(running[name], "--rate", str(rate), "--connections", "256", "--duration",
+                                               self.seconds(1.5), "--warm-up", WARM_UP, "--timeout", "2s", may_fail=True))
+                self.say(f"N = {count}, {size} B, {rate}/s: {name} p99 {rows[name][-1].p99_us / 1e3:.1f} ms")
+
+    def overload(self, running: dict[str, Running]) -> None:
+        """Over as many connections as it answers in a second, so that the pressure is the same for all."""
+        for name, peer in running.items():
+            capacity = median([sample.rate for sample in self.results.cells[3, 4096][name]])
+            self.results.overload[name] = {}
+            for factor in (2, 4):
+                sample = self.measure(peer, "--rate", str(int(capacity * factor)), "--connections",
+                                      str(min(8000, max(64, int(capacity)))), "--duration", self.seconds(4), "--warm-up",
+                                      "1s", "--timeout", "2s", may_fail=True)
+                self.results.overload[name][factor] = sample
+                self.say(f"{factor}x overload: {name} {sample.good_rate / capacity:.0%} of its own rate")
+                time.sleep(0.2)  # what was queued is worked off before the next
+
+    def bad_backends(self) -> None:
+        for title, fault in FAULTS.items():
+            with Processes() as processes:
+                backends = self.start_backends(processes, 2, 200)
+                bad = [str(self.options.bin / "sluice-backend"), "--listen", "127.0.0.1:0", "--fault", fault]
+                backends += processes.start(bad, self.backend_cpu, announces=1)[1]
+                running = self.start_peers(processes, backends, FAULT_DEADLINE_MS, checks=False)
+                rows = self.results.faults[title] = {}
+                for name, peer in running.items():
+                    if name == "floor":  # which knows no deadline
+                        continue
+                    rows[name] = self.measure(peer, "--rate", str(FAULT_RATE), "--connections", "500", "--duration",
+                                              self.seconds(1.5), "--timeout", "3s", "--expect-json", "--expect-text",
+                                              '"part1":{', may_fail=True)
+                    self.say(f"a backend {title}: {name} p99 {rows[name].p99_us / 1e3:.0f} ms, {rows[name].errors} errors")
 
 
-def summary(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+def numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
 
 
-def row(size: int, name: str, samples: list[Sample], floor: list[Sample]) -> dict[str, Any]:
-    ratios = [sample.cpu_us / base.cpu_us for sample, base in zip(samples, floor)]
-    return {"body_bytes": size, "peer": name, "cpu_us": summary([sample.cpu_us for sample in samples]),
-            "ratio": summary(ratios), **{key: statistics.median(getattr(sample, key) for sample in samples)
-                                         for key in ("rate", "p50_us", "p99_us", "busy")}}
+def plan(options: argparse.Namespace) -> None:
+    """How long a round may last, so that all ends in time."""
+    merging = sum(1 for peer in PEERS if peer.merges and peer.name in options.peers and peer.name != "KrakenD")
+    passing = sum(1 for peer in PEERS if not peer.merges and peer.name in options.peers)
+    cells = sum((merging + (passing if count == 1 else 0)) * len(options.sizes) for count in options.backends)
+    latencies = (merging * len(options.sizes) + merging + passing) * max(1, options.rounds - 1)
+    bad, overloads = merging * len(FAULTS), merging * 2
+    rounds = cells * options.rounds + 1.5 * (latencies + bad) + 4 * overloads
+    fixed = (0.35 * (cells * options.rounds + bad) + latencies + 4 * overloads + 3 * bad  # starts, warm-ups, timeouts
+             + 4 * len(options.sizes) * len(options.backends))
+    options.unit = min(3.0, max(0.2, (options.minutes * 60 - fixed) / rounds))
 
 
-def print_table(rows: list[dict[str, Any]], absent: dict[str, str]) -> None:
-    def spread(value: dict[str, float], digits: int) -> str:
-        return f"{value['median']:.{digits}f} ({value['min']:.{digits}f}-{value['max']:.{digits}f})"
+def to_json(results: Results, options: argparse.Namespace) -> dict[str, Any]:
+    def plain(samples: dict[str, list[Sample]]) -> dict[str, Any]:
+        keys = ("cpu_us", "rate", "good_rate", "p50_us", "p99_us", "p999_us", "max_us", "busy", "errors")
+        return {name: [{key: getattr(sample, key) for key in keys} for sample in rows] for name, rows in samples.items()}
 
-    print(f"{'body':>8}  {'peer':<10} {'CPU us/request':>22} {'ratio to floor':>20} {'req/s':>8} {'p50 ms':>8} "
-          f"{'p99 ms':>8} {'busy':>6}")
-    for line in rows:
-        print(f"{line['body_bytes']:>8}  {line['peer']:<10} {spread(line['cpu_us'], 1):>22} "
-              f"{spread(line['ratio'], 2):>20} {line['rate']:>8.0f} {line['p50_us'] / 1e3:>8.2f} "
-              f"{line['p99_us'] / 1e3:>8.2f} {line['busy']:>6.0%}")
-    for name, reason in absent.items():
-        print(f"absent: {name}: {reason}")
+    def cells(of: dict[tuple[int, int], dict[str, list[Sample]]]) -> list[dict[str, Any]]:
+        return [{"backends": count, "body_bytes": size, "peers": plain(samples)} for (count, size), samples in of.items()]
 
-
-def sizes(text: str) -> list[int]:
-    return [int(size) for size in text.split(",")]
+    return {"connections": options.connections, "seconds": options.unit, "versions": results.versions,
+            "absent": results.absent, "cpu": cells(results.cells), "latency": cells(results.latency),
+            "overload": {name: plain({str(k): [v] for k, v in rows.items()}) for name, rows in results.overload.items()},
+            "faults": {name: plain({k: [v] for k, v in rows.items()}) for name, rows in results.faults.items()}}
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    names = [peer.name for peer in PEERS]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", type=pathlib.Path, default=ROOT / "build/release/bin", help="where the programs are")
-    parser.add_argument("--sizes", type=sizes, default="200,4096,65536", help="bytes of each backend's body (%(default)s)")
-    parser.add_argument("--peers", default=",".join(STARTS), help="which gateways, the floor first (%(default)s)")
-    parser.add_argument("--backends", type=int, default=3, help="N (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each gateway and size (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2, help="of each round (%(default)s)")
+    parser.add_argument("--growth", action="store_true", help="what Sluice costs as things grow, instead of the peers")
+    parser.add_argument("--minutes", type=float, default=12, help="no longer than this, about (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help="short rounds, few cells, no page: does it work?")
+    parser.add_argument("--sizes", type=numbers, default="200,4096,65536", help="bytes of each backend's body (%(default)s)")
+    parser.add_argument("--backends", type=numbers, default="1,3,10", help="N (%(default)s)")
+    parser.add_argument("--peers", default=",".join(names), help="which gateways, the floor first (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="of each gateway and cell (%(default)s)")
     parser.add_argument("--connections", type=int, default=64, help="closed loop (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--json", type=pathlib.Path, help="write the figures to this file, too")
+    parser.add_argument("--no-page", action="store_true", help="print the section; do not write docs/performance.md")
     options = parser.parse_args()
+    options.began = time.monotonic()
     options.peers = options.peers.split(",")
-    if options.peers[0] != "floor" or not set(options.peers) <= set(STARTS):
-        parser.error(f"--peers: expected floor first, then any of {', '.join(STARTS)}; got {','.join(options.peers)}")
-    cpus = sorted(os.sched_getaffinity(0), reverse=True)
-    absent: dict[str, str] = {}
-    rows = []
+    if options.peers[0] != "floor" or not set(options.peers) <= set(names):
+        parser.error(f"--peers: expected floor first, then any of {', '.join(names)}; got {','.join(options.peers)}")
+    if options.quick:
+        options.minutes, options.rounds, options.no_page = 0.1, 1, True
+        options.sizes, options.backends = options.sizes[:2], options.backends[:2]
+    for program in ("sluice-load", "sluice-floor", "sluice-cheap-backend", "sluice-backend"):
+        if not (options.bin / program).exists():
+            print(f"compare: {options.bin / program} is not built", file=sys.stderr)
+            return 1
+    (ROOT / "build/peers").mkdir(parents=True, exist_ok=True)
     try:
-        for size in options.sizes:
-            samples = compare_at(options, size, cpus, absent)
-            rows += [row(size, name, samples[name], samples["floor"]) for name in samples]
+        if options.growth:
+            return growth.run(options)
+        plan(options)
+        results = Comparison(options).run()
     except (StartError, OSError) as error:
         print(f"compare: {error}", file=sys.stderr)
         return 1
     if options.json:
-        print(json.dumps({"backends": options.backends, "connections": options.connections, "cpus": len(cpus),
-                          "rows": rows, "absent": absent}))
-    else:
-        print_table(rows, absent)
+        options.json.write_text(json.dumps(to_json(results, options)))
+    compare_page.write(results, options)
     return 0
 
 

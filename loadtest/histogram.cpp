@@ -1,4 +1,4 @@
-// Bucket arithmetic: below 2^8 a bucket a value, above that 2^7 buckets for each doubling.
+// Bucket arithmetic: below 2^(s + 1) a bucket a value, above that 2^s buckets for each doubling, s being sub_bits.
 #include "loadtest/histogram.hpp"
 
 #include <algorithm>
@@ -7,15 +7,27 @@
 
 namespace sluice::loadtest {
 
-std::size_t Histogram::index_of(std::uint64_t value) {
-  const int shift = std::max(0, static_cast<int>(std::bit_width(value)) - (kSubBits + 1));
-  return (static_cast<std::size_t>(shift) << kSubBits) + static_cast<std::size_t>(value >> shift);
+Histogram::Histogram(int sub_bits)
+    : sub_bits_(sub_bits), buckets_(static_cast<std::size_t>(kMaxBits - sub_bits + 1) << sub_bits) {}
+
+std::size_t Histogram::index_of(std::uint64_t value) const {
+  const int shift = std::max(0, static_cast<int>(std::bit_width(value)) - (sub_bits_ + 1));
+  return (static_cast<std::size_t>(shift) << sub_bits_) + static_cast<std::size_t>(value >> shift);
 }
 
-std::uint64_t Histogram::upper_end_of(std::size_t index) {
-  constexpr std::size_t kSub = std::size_t{1} << kSubBits;
-  const std::size_t shift = index < 2 * kSub ? 0 : (index >> kSubBits) - 1;
-  return ((static_cast<std::uint64_t>(index - (shift << kSubBits)) + 1) << shift) - 1;
+std::uint64_t Histogram::upper_end_of(std::size_t index) const {
+  const std::size_t sub = std::size_t{1} << sub_bits_;
+  const std::size_t shift = index < 2 * sub ? 0 : (index >> sub_bits_) - 1;
+  return ((static_cast<std::uint64_t>(index - (shift << sub_bits_)) + 1) << shift) - 1;
+}
+
+void Histogram::add(const Histogram& other) {
+  if (other.count_ == 0) return;
+  for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+  min_ = count_ ? std::min(min_, other.min_) : other.min_;
+  max_ = std::max(max_, other.max_);
+  sum_ += other.sum_;
+  count_ += other.count_;
 }
 
 void Histogram::record(std::chrono::nanoseconds latency) {

@@ -51,8 +51,9 @@ class Processes:
                 process.stdout.close()
         self._temporary.cleanup()
 
-    def start(self, command: list[str], cpu: int, announces: int = 0) -> tuple[subprocess.Popen[str], list[str]]:
-        """Starts `command` on one CPU; returns it and the addresses of its first `announces` `listening on` lines."""
+    def start(self, command: list[str], cpu: int | str, announces: int = 0) -> tuple[subprocess.Popen[str], list[str]]:
+        """Starts `command` on one CPU, or on a list of them; returns it and the addresses of its first `announces`
+        `listening on` lines."""
         log = self.directory / f"{len(self._running)}-{pathlib.Path(command[0]).name}.log"
         with log.open("w") as errors:
             process = subprocess.Popen(["taskset", "-c", str(cpu), *command], text=True, stderr=errors,
@@ -91,6 +92,16 @@ def family(pid: int) -> list[int]:
         if parent == pid:
             pids.append(int(stat.parent.name))
     return pids
+
+
+def rss_bytes(pids: list[int]) -> int:
+    """Memory of the processes that is in RAM (VmRSS)."""
+    total = 0
+    for pid in pids:
+        for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                total += int(line.split()[1]) * 1024
+    return total
 
 
 def cpu_ns(pids: list[int]) -> int:

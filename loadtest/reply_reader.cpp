@@ -56,6 +56,7 @@ void ReplyReader::start(bool is_head_request, bool keep_body) {
   body_.clear();
   result_.clear();
   calls_.clear();
+  request_id_.clear();
 }
 
 std::size_t ReplyReader::feed(std::string_view bytes) {
@@ -175,6 +176,8 @@ void ReplyReader::take_field() {
   } else if (equals(name, "Sluice-Calls")) {
     if (!calls_.empty()) calls_ += ", ";
     calls_ += value;
+  } else if (equals(name, "X-Request-Id")) {
+    request_id_ = value;
   }
 }
 

@@ -35,6 +35,8 @@ class ReplyReader {
   /// Values of `Sluice-Result` and `Sluice-Calls`; empty without one.
   [[nodiscard]] const std::string& result() const { return result_; }
   [[nodiscard]] const std::string& calls() const { return calls_; }
+  /// Value of `X-Request-Id`; empty without one.
+  [[nodiscard]] const std::string& request_id() const { return request_id_; }
 
  private:
   enum class Part { head, body, body_until_end, chunk_size, chunk, chunk_end, trailer };
@@ -60,7 +62,7 @@ class ReplyReader {
   std::uint64_t remaining_ = 0;  // of the body or of the chunk
   std::size_t head_size_ = 0;
   std::uint64_t body_size_ = 0;
-  std::string body_, result_, calls_;
+  std::string body_, result_, calls_, request_id_;
 };
 
 }  // namespace sluice::loadtest

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "loadtest/histogram.hpp"
+#include "loadtest/scenario.hpp"
+#include "loadtest/timeline.hpp"
 
 #include <array>
 #include <chrono>
@@ -10,23 +12,9 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sluice::loadtest {
-
-/// Why a request counts as an error, one reason each, the first that holds.
-enum class Kind {
-  connect,    // no connection (counted for each try, not for a request)
-  unsent,     // open loop: no connection became free in time
-  timeout,    // no whole reply within the timeout
-  closed,     // the connection ended before the reply did
-  malformed,  // the reply breaks HTTP
-  status,     // the reply is not what was expected: its status,
-  result,     // its Sluice-Result,
-  call,       // an outcome in its Sluice-Calls,
-  text,       // its body
-};
-inline constexpr std::array<std::string_view, 9> kKindNames = {"connect", "unsent", "timeout", "closed", "malformed",
-                                                               "status",  "result", "call",    "text"};
 
 /// Counts by a name; after 100 names all others are counted as one, so a wild peer cannot fill the memory.
 class Tally {
@@ -38,29 +26,61 @@ class Tally {
   std::map<std::string, std::uint64_t, std::less<>> counts_;
 };
 
-struct Report {
-  std::string url;
-  double wanted_rate = 0;  // requests per second; 0: closed loop
-  std::size_t connections = 0;
-  std::chrono::nanoseconds elapsed{};  // from the first intended send to the last reply
+struct Stats {
   std::uint64_t sent = 0;
   std::uint64_t replies = 0;     // whole and well-framed
   std::uint64_t good = 0;        // and as expected
   std::uint64_t body_bytes = 0;  // of all replies
-  std::uint64_t reconnects = 0;  // connections opened after the first ones
   std::array<std::uint64_t, kKindNames.size()> errors{};
-  std::string first_problem;  // details of the first error
-  Tally statuses, results, calls;
   Histogram latency;  // of all replies; open loop: from the intended send
-  Histogram lag;      // open loop: from the intended to the real send
 
-  void count_error(Kind kind, std::string_view problem);
+  void add(const Stats& other);
   [[nodiscard]] std::uint64_t error_count() const;
 };
 
+struct PhaseReport {
+  Phase phase;
+  std::chrono::nanoseconds begin{};  // since the start
+  Stats stats;
+};
+
+/// The totals leave out the warm-up phases, as do `requests`, the tallies and what is said of late sends.
+struct Report : Stats {
+  std::string name, url;
+  std::string began;  // date and time
+  bool is_open_loop = false;
+  std::size_t connections = 0;
+  std::chrono::nanoseconds elapsed{};      // from the first intended send after the warm-up to the last reply
+  std::chrono::nanoseconds run_elapsed{};  // to the last reply or error, warm-up included
+  std::vector<PhaseReport> phases;
+  std::vector<std::pair<std::string, Stats>> requests;  // by the name of the request
+  std::uint64_t reconnects = 0;                         // connections opened after the first ones
+  std::string first_problem;                            // details of the first error
+  Tally statuses, results, calls;
+  Timeline timeline;
+
+  // What the generator itself did.
+  Histogram lag;                   // open loop: from the intended to the real send
+  std::uint64_t late = 0;          // sent more than 1 ms late although a connection was free
+  std::uint64_t queued = 0;        // sent late because all connections were busy
+  std::chrono::nanoseconds cpu{};  // user and system time of the whole run
+  bool is_interrupted = false;
+
+  /// Sums up `phases` into the totals.
+  void sum_up();
+};
+
+/// What a run missed of its limits, and what its reader should know of the measurement itself; a line each.
+[[nodiscard]] std::vector<std::string> broken_limits(const Report& report, const Limits& limits);
+[[nodiscard]] std::vector<std::string> remarks(const Report& report);
+
+/// `812.4us`, `12.30ms`, `1.204s`.
+[[nodiscard]] std::string readable(std::chrono::nanoseconds duration);
 /// For people, several lines.
-[[nodiscard]] std::string to_table(const Report& report);
-/// For programs, one object; durations in microseconds, `elapsed_s` in seconds.
-[[nodiscard]] std::string to_json(const Report& report);
+[[nodiscard]] std::string to_table(const Report& report, const Limits& limits);
+/// For programs, one object; durations in microseconds, `..._s` in seconds. The format is in loadtest/README.md.
+[[nodiscard]] std::string to_json(const Report& report, const Limits& limits);
+/// One page with plots that needs nothing else.
+[[nodiscard]] std::string to_html(const Report& report, const Limits& limits);
 
 }  // namespace sluice::loadtest

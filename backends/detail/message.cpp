@@ -36,6 +36,31 @@ bool has_bare_line_feed(std::string_view text) {
   return false;
 }
 
+bool may_become_chunk(std::string_view text, bool after_chunk) {
+  constexpr std::string_view kLineEnd = "\r\n";
+  if (after_chunk) {
+    const std::size_t known = std::min(text.size(), kLineEnd.size());
+    if (text.substr(0, known) != kLineEnd.substr(0, known)) return false;
+    text.remove_prefix(known);
+  }
+  const std::size_t size_end = std::min(text.find_first_not_of("0123456789abcdefABCDEF"), text.size());
+  const std::size_t first_digit = std::min(text.find_first_not_of('0'), size_end);
+  constexpr std::size_t kMaxDigits = 16;
+  if (size_end - first_digit > kMaxDigits) return false;
+  const bool is_last = first_digit == size_end;
+  text.remove_prefix(size_end);
+  if (text.empty()) return true;
+  if (size_end == 0 || std::string_view(" \t;\r").find(text.front()) == std::string_view::npos) return false;
+  // The line, and all lines that may follow the last.
+  for (std::size_t at = text.find_first_of(kLineEnd); at != text.npos; at = text.find_first_of(kLineEnd, at + 2)) {
+    if (text[at] == '\n') return false;
+    if (at + 1 == text.size()) return true;
+    if (text[at + 1] != '\n') return false;
+    if (!is_last || text.substr(at + 2).starts_with(kLineEnd)) return true;
+  }
+  return true;
+}
+
 bool is_clean(std::string_view text) {
   return std::none_of(text.begin(), text.end(),
                       [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });

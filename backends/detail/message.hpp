@@ -51,7 +51,7 @@ class HeadScanner {
   void reset() { *this = HeadScanner(); }
   /// `input` begins with the head and has all bytes of the scans before.
   State scan(std::string_view input, std::size_t max_bytes);
-  /// When complete: bytes of the head with its empty line.
+  /// When complete: bytes of the head with its empty line; before, of the lines that are whole.
   [[nodiscard]] std::size_t size() const { return line_; }
   [[nodiscard]] Fault fault() const { return fault_; }
 
@@ -84,6 +84,10 @@ class ChunkBudget {
 };
 
 [[nodiscard]] bool has_bare_line_feed(std::string_view text);
+
+/// Whether what follows `text` can make it a chunk's size line and what comes behind; `after_chunk`: the end of the
+/// chunk before comes first.
+[[nodiscard]] bool may_become_chunk(std::string_view text, bool after_chunk);
 
 /// No control character but HTAB, in the extensions of a chunk.
 [[nodiscard]] bool is_clean(std::string_view text);

@@ -50,6 +50,8 @@ class Reader {
   bool read_head(std::string_view head) {
     owner_.headers.assign_block(head);
     put(head);
+    // Beast waits for more of a first line that is too short.
+    if (owner_.fault == Fault::none && !parser_->is_header_done()) owner_.fault = Fault::start_line;
     return owner_.fault == Fault::none;
   }
 
@@ -58,6 +60,10 @@ class Reader {
     std::size_t consumed = 0;
     while (!done() && owner_.fault == Fault::none && consumed < input.size()) {
       const std::string_view rest = input.substr(consumed);
+      if (parser_->between_chunks() && !may_become_chunk(rest, parser_->after_chunk())) {
+        owner_.fault = Fault::chunk;
+        break;
+      }
       // No message ends in less than five bytes here, and Beast asserts on some that are cut shorter. Of so few bytes
       // those behind the first LF may be data.
       if (parser_->between_chunks() && rest.size() < kLastChunkBytes) {
@@ -213,7 +219,6 @@ class Reader {
     return taken;
   }
 
-  // `need_more` after a whole head cannot be: it ends in an empty line, which ends Beast's loop too.
   static Fault fault_of(const BeastError& error) {
     if (error == http::error::need_more) return Fault::none;
     if (error == http::error::bad_method) return Fault::method;

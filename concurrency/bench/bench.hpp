@@ -8,10 +8,12 @@
 #include <benchmark/benchmark.h>
 #include <cstddef>
 #include <exception>
+#include <latch>
 #include <thread>
 #include <utility>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 
 namespace sluice::bench {
 
@@ -52,10 +54,14 @@ void measure(benchmark::State& state) {
   run(loop, Measure(state));
 }
 
-/// A second loop, on a thread of its own.
+/// A second loop, which runs on a thread of its own.
 class Elsewhere {
  public:
-  Elsewhere() : thread_([this] { loop_.run(); }) {}
+  Elsewhere() : thread_([this] { loop_.run(); }) {
+    std::latch runs(1);
+    boost::asio::post(loop_.executor(), [&runs] { runs.count_down(); });
+    runs.wait();
+  }
   ~Elsewhere() {
     loop_.stop();
     thread_.join();

@@ -169,6 +169,8 @@ Task<> threads_ping_pong(benchmark::State& state) {
   Channel<int> pong(0);
   Elsewhere elsewhere;
   boost::asio::co_spawn(elsewhere.loop().executor(), echo(ping, pong), boost::asio::detached);
+  (void)co_await ping.send({}, 0);
+  must((co_await pong.receive({})).has_value());
   {
     const Counted counted(state);
     for (int i = 0; state.KeepRunning(); ++i) {

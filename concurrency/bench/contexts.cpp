@@ -111,9 +111,10 @@ Task<Result<int>> answer(Context) {
 
 Task<> single_flight(benchmark::State& state) {
   SingleFlight<std::string, int> flights;
+  auto [ctx, cancel] = with_cancel(Context());
   const Counted counted(state);
   while (state.KeepRunning()) {
-    const auto result = co_await flights.run(Context(), "key", answer);
+    const auto result = co_await flights.run(ctx, "key", answer);
     must(result->value == 1);
   }
 }

@@ -9,9 +9,8 @@ namespace sluice::concurrency::detail {
 
 namespace {
 
-std::size_t slot_count(const TrieNode& node, unsigned shift) {
-  if (shift >= TrieNode::kHashBits) return node.leaves;
-  return static_cast<std::size_t>(std::popcount(node.leaves | node.branches));
+std::size_t node_size(std::size_t slots) {
+  return sizeof(TrieNode) + slots * sizeof(TrieObject*);
 }
 
 std::size_t bucket_index(const TrieNode& bucket, const TrieLeaf* leaf) {
@@ -32,29 +31,29 @@ Trie::~Trie() {
     while (version->dead != nullptr) free(std::exchange(version->dead, version->dead->next));
     delete std::exchange(version, version->older);
   }
-  free_tree(root, 0);
+  free_tree(root);
 }
 
-void Trie::free_tree(const TrieNode* node, unsigned shift) noexcept {
-  const bool is_bucket = shift >= TrieNode::kHashBits;
-  const std::size_t count = is_bucket ? node->leaves : slot_count(*node, shift);
-  for (std::size_t i = 0; i < count; ++i) {
+void Trie::free_tree(const TrieNode* node) noexcept {
+  for (std::size_t i = 0; i < node->size; ++i) {
     TrieObject* const content = node->slots()[i];
-    if (content->is_leaf != 0) {
+    if (content->is_leaf()) {
       free(content);
     } else {
-      free_tree(static_cast<TrieNode*>(content), shift + TrieNode::kBits);
+      free_tree(static_cast<TrieNode*>(content));
     }
   }
   free(const_cast<TrieNode*>(node));
 }
 
 void Trie::free(TrieObject* object) noexcept {
-  if (object->is_leaf != 0) {
+  if (object->is_leaf()) {
     delete_leaf_(static_cast<TrieLeaf*>(object));
   } else {
-    static_cast<TrieNode*>(object)->~TrieNode();
-    ::operator delete(static_cast<void*>(object));
+    auto* const node = static_cast<TrieNode*>(object);
+    const std::size_t size = node_size(node->size);
+    node->~TrieNode();
+    free_recycled(node, size);
   }
 }
 
@@ -85,7 +84,7 @@ void Trie::erase(const TrieLeaf* leaf) {
 void Trie::publish(TrieVersion& version) noexcept {
   for (TrieObject* object = std::exchange(born_, nullptr); object != nullptr;) {
     TrieObject* const next = std::exchange(object->next, nullptr);
-    if (object->is_discarded != 0) free(object);
+    if (object->is_discarded()) free(object);
     object = next;
   }
   version.root = root_;
@@ -128,7 +127,7 @@ bool Trie::reclaim(std::size_t most) noexcept {
     TrieVersion& version = *dying_;
     for (; version.dead != nullptr && left > 0; --left) {
       TrieObject* const object = std::exchange(version.dead, version.dead->next);
-      if (version.older != nullptr && object->birth <= version.older->number) {
+      if (version.older != nullptr && object->birth() <= version.older->number) {
         object->next = std::exchange(version.older->dead, object);
       } else {
         free(object);
@@ -145,13 +144,13 @@ bool Trie::reclaim(std::size_t most) noexcept {
 }
 
 void Trie::adopt(TrieObject* object) {
-  object->birth = number_;
+  object->set_birth(number_);
   object->next = std::exchange(born_, object);
 }
 
 void Trie::drop(TrieObject* object) {
-  if (object->birth == number_) {
-    object->is_discarded = 1;
+  if (object->birth() == number_) {
+    object->discard();
   } else {
     object->next = std::exchange(dropped_, object);
     ++dropped_count_;
@@ -159,8 +158,7 @@ void Trie::drop(TrieObject* object) {
 }
 
 TrieNode* Trie::make_node(std::size_t slots) {
-  void* const memory = ::operator new(sizeof(TrieNode) + slots * sizeof(TrieObject*));
-  auto* const node = new (memory) TrieNode;
+  auto* const node = new (allocate_recycled(node_size(slots))) TrieNode(slots);
   adopt(node);
   return node;
 }
@@ -176,7 +174,7 @@ TrieNode* Trie::make_like(const TrieNode& node, std::size_t count, std::size_t s
 
 TrieNode* Trie::with_slot(TrieNode* node, std::size_t count, std::size_t i, TrieObject* content) {
   TrieNode* changed = node;
-  if (node->birth != number_) {
+  if (node->birth() != number_) {
     changed = make_like(*node, count, count);
     drop(node);
   }
@@ -225,7 +223,7 @@ TrieNode* Trie::make_pair(TrieLeaf* one, TrieLeaf* other, unsigned shift) {
 }
 
 TrieNode* Trie::insert(TrieNode* node, TrieLeaf* leaf, unsigned shift) {
-  const std::size_t count = slot_count(*node, shift);
+  const std::size_t count = node->size;
   if (shift >= TrieNode::kHashBits) {
     TrieNode* const bucket = with_added(node, count, count, leaf);
     ++bucket->leaves;
@@ -250,7 +248,7 @@ TrieNode* Trie::insert(TrieNode* node, TrieLeaf* leaf, unsigned shift) {
 }
 
 TrieNode* Trie::replace(TrieNode* node, const TrieLeaf* old_leaf, TrieLeaf* leaf, unsigned shift) {
-  const std::size_t count = slot_count(*node, shift);
+  const std::size_t count = node->size;
   const bool is_bucket = shift >= TrieNode::kHashBits;
   const std::size_t i = is_bucket ? bucket_index(*node, old_leaf) : node->index(TrieNode::bit(leaf->hash, shift));
   TrieObject* content = leaf;
@@ -263,7 +261,7 @@ TrieNode* Trie::replace(TrieNode* node, const TrieLeaf* old_leaf, TrieLeaf* leaf
 }
 
 Trie::Remains Trie::erase(TrieNode* node, const TrieLeaf* leaf, unsigned shift) {
-  const std::size_t count = slot_count(*node, shift);
+  const std::size_t count = node->size;
   const bool is_bucket = shift >= TrieNode::kHashBits;
   const std::uint64_t bit = is_bucket ? 1 : TrieNode::bit(leaf->hash, shift);
   const std::size_t i = is_bucket ? bucket_index(*node, leaf) : node->index(bit);
@@ -281,7 +279,7 @@ Trie::Remains Trie::erase(TrieNode* node, const TrieLeaf* leaf, unsigned shift) 
     return {changed, nullptr};
   }
   drop(content);
-  if (count == 2 && shift > 0 && node->slots()[1 - i]->is_leaf != 0) {
+  if (count == 2 && shift > 0 && node->slots()[1 - i]->is_leaf()) {
     TrieObject* const other = node->slots()[1 - i];
     drop(node);
     return {nullptr, other};

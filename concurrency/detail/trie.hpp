@@ -1,27 +1,50 @@
 // The persistent trie under CowMap: lookup, path copying, and reclaiming what no version reaches any more.
 #pragma once
 
+#include "concurrency/detail/recycled.hpp"
+#include "concurrency/detail/thin_mutex.hpp"
+
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 
 namespace sluice::concurrency::detail {
 
 /// What versions share. Readers never touch these fields, so a writer may change them under their eyes.
 struct TrieObject {
-  std::uint64_t birth : 62 = 0;  // the first version that reaches it
-  std::uint64_t is_leaf : 1 = 0;
-  std::uint64_t is_discarded : 1 = 0;  // dropped by the update that made it
-  TrieObject* next = nullptr;          // in the one list that it is in, if any
+  explicit TrieObject(bool leaf) : bits(leaf ? kLeaf : 0) {}
+
+  [[nodiscard]] std::uint64_t birth() const { return bits & kBirth; }  // the first version that reaches it
+  void set_birth(std::uint64_t version) { bits = (bits & ~kBirth) | version; }
+  [[nodiscard]] bool is_leaf() const { return (bits & kLeaf) != 0; }
+  [[nodiscard]] bool is_discarded() const { return (bits & kDiscarded) != 0; }  // dropped by the update that made it
+  void discard() { bits |= kDiscarded; }
+
+  static constexpr std::uint64_t kLeaf = std::uint64_t{1} << 62;
+  static constexpr std::uint64_t kDiscarded = std::uint64_t{1} << 63;
+  static constexpr std::uint64_t kBirth = kLeaf - 1;
+  std::uint64_t bits;          // one word: bit fields would be written in pieces and read back as a whole at once
+  TrieObject* next = nullptr;  // in the one list that it is in, if any
 };
 
 /// CowMap derives its entries from this.
 struct TrieLeaf : TrieObject {
-  explicit TrieLeaf(std::uint64_t key_hash) : hash(key_hash) { is_leaf = 1; }
+  explicit TrieLeaf(std::uint64_t key_hash) : TrieObject(true), hash(key_hash) {}
   std::uint64_t hash;
 };
+
+/// std::popcount, which is a call where the processor is not known to have the instruction.
+inline std::size_t count_bits(std::uint64_t x) {
+#if defined(__POPCNT__) || !defined(__x86_64__)
+  return static_cast<std::size_t>(std::popcount(x));
+#else
+  x -= (x >> 1U) & 0x5555555555555555U;
+  x = (x & 0x3333333333333333U) + ((x >> 2U) & 0x3333333333333333U);
+  x = (x + (x >> 4U)) & 0x0f0f0f0f0f0f0f0fU;
+  return static_cast<std::size_t>((x * 0x0101010101010101U) >> 56U);
+#endif
+}
 
 /// Six bits of hash choose one of 64 positions; the positions in use have a pointer each, in order, behind the node.
 /// Below the last bits a node is a bucket of leaves with equal hashes: `leaves` is their number, `branches` is 0.
@@ -29,8 +52,11 @@ struct TrieNode : TrieObject {
   static constexpr unsigned kBits = 6;
   static constexpr unsigned kHashBits = 64;
 
+  explicit TrieNode(std::size_t slots_of_it) : TrieObject(false), size(slots_of_it) {}
+
   std::uint64_t leaves = 0;
   std::uint64_t branches = 0;
+  const std::size_t size;  // how many pointers stand behind the node
 
   [[nodiscard]] static std::uint64_t bit(std::uint64_t hash, unsigned shift) {
     return std::uint64_t{1} << ((hash >> shift) & 63);
@@ -39,9 +65,9 @@ struct TrieNode : TrieObject {
   [[nodiscard]] TrieObject* const* slots() const { return reinterpret_cast<TrieObject* const*>(this + 1); }
   [[nodiscard]] std::size_t index(std::uint64_t bit) const {
     const std::uint64_t used = leaves | branches;
-    // Near the root nodes are full, and counting bits is slow without the popcnt instruction.
+    // Near the root nodes are full.
     if (used == ~std::uint64_t{0}) return static_cast<std::size_t>(std::countr_zero(bit));
-    return static_cast<std::size_t>(std::popcount(used & (bit - 1)));
+    return count_bits(used & (bit - 1));
   }
   [[nodiscard]] const TrieLeaf& leaf(std::size_t i) const { return static_cast<const TrieLeaf&>(*slots()[i]); }
   [[nodiscard]] const TrieNode& branch(std::size_t i) const { return static_cast<const TrieNode&>(*slots()[i]); }
@@ -95,6 +121,8 @@ struct TrieVersion {
   TrieVersion(const TrieVersion&) = delete;
   TrieVersion& operator=(const TrieVersion&) = delete;
   virtual ~TrieVersion() = default;
+  static void* operator new(std::size_t size) { return allocate_recycled(size); }
+  static void operator delete(void* version, std::size_t size) noexcept { free_recycled(version, size); }
 
   const TrieNode* root = nullptr;
   std::size_t size = 0;
@@ -124,7 +152,7 @@ class Trie {
   Trie(const Trie&) = delete;
   Trie& operator=(const Trie&) = delete;
 
-  std::mutex mutex;
+  ThinMutex mutex;
 
   // An update: begin, any number of insert, replace and erase, then publish or abort. Those in the middle may throw
   // std::bad_alloc, after which only abort is allowed.
@@ -161,7 +189,7 @@ class Trie {
   void adopt(TrieObject* object);
   void drop(TrieObject* object);
   void free(TrieObject* object) noexcept;
-  void free_tree(const TrieNode* node, unsigned shift) noexcept;
+  void free_tree(const TrieNode* node) noexcept;
 
   const DeleteLeaf delete_leaf_;
   TrieVersion* newest_ = nullptr;

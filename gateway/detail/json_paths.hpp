@@ -45,6 +45,10 @@ class Name {
  public:
   Name(std::string_view written, bool has_escapes) : written_(written), text_(written) {
     if (!has_escapes) return;
+    if (written.size() > kLongest) {
+      is_unicode_ = false;
+      return;
+    }
     auto plain = unescape_json(written);
     is_unicode_ = plain.has_value();
     if (plain) text_ = unescaped_ = std::move(*plain);
@@ -56,6 +60,8 @@ class Name {
   [[nodiscard]] bool is(std::string_view name) const { return is_unicode_ && text_ == name; }
 
  private:
+  static constexpr std::size_t kLongest = 64 * 1024;  // nobody configures one like that
+
   std::string_view written_;
   std::string unescaped_;
   std::string_view text_;

@@ -62,6 +62,8 @@ TEST_P(ResponseTable, GivesTheSameVerdictHoweverItIsCut) {
 const Case kGood[] = {
     {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", "200 keep Content-Length=5 [hello]"},
     {"HTTP/1.1 200 \r\ncontent-length: 0\r\n\r\n", "200 keep content-length=0 []"},
+    {"HTTP/1.1 200\r\nA: b\r\nContent-Length: 2\r\n\r\n{}", "200 keep A=b Content-Length=2 [{}]"},
+    {"HTTP/1.1 100\r\n\r\nHTTP/1.0 204\r\n\r\n", "204 close []"},
     {"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: x, Close\r\n\r\n{}",
      "404 close Content-Length=2 Connection=x, Close [{}]"},
     {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", "200 close Content-Length=2 [{}]"},
@@ -136,8 +138,9 @@ TEST_P(ResponseRefusals, IsInvalidHoweverItIsCut) {
 INSTANTIATE_TEST_SUITE_P(Head, ResponseRefusals,
                          testing::Values("\r\nHTTP/1.1 200 OK\r\n\r\n", "hello", "SSH-2.0-OpenSSH\r\n",
                                          "HTTP/2.0 200 OK\r\n\r\n", "HTTP/1.2 200 OK\r\n\r\n",
-                                         "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n",
-                                         "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n",
+                                         "HTTP/1.1  200 OK\r\n\r\n", "HTTP/1.1 20 OK\r\n\r\n", "HTTP/1.1 20\r\n\r\n",
+                                         "HTTP/1.1 2x0\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1200\r\n\r\n",
+                                         "HTTP/1.1 2000\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 099 OK\r\n\r\n",
                                          "HTTP/1.1 600 OK\r\n\r\n", "HTTP/1.1 200 O\rK\r\n\r\n",
                                          "HTTP/1.1 200 O\nK\r\n\r\n", "HTTP/1.1 200 OK\n\r\n",
                                          "HTTP/1.1 101 Switching Protocols\r\n\r\n", "http/1.1 200 OK\r\n\r\n"));
@@ -168,7 +171,8 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Chunks, ResponseRefusals,
-    testing::Values(chunked("g\r\n{}\r\n0\r\n\r\n"), chunked(" 2\r\n{}\r\n0\r\n\r\n"), chunked("2 \r\n{}\r\n0\r\n\r\n"),
+    testing::Values(chunked("g"), chunked("2\r\n{}x"), chunked("2\r\n{}\r\n-"), chunked("g\r\n{}\r\n0\r\n\r\n"),
+                    chunked(" 2\r\n{}\r\n0\r\n\r\n"), chunked("2 \r\n{}\r\n0\r\n\r\n"),
                     chunked("+2\r\n{}\r\n0\r\n\r\n"), chunked("0x2\r\n{}\r\n0\r\n\r\n"), chunked("\r\n{}\r\n0\r\n\r\n"),
                     chunked("-1\r\n{}\r\n0\r\n\r\n"), chunked("2\n{}\r\n0\r\n\r\n"), chunked("2\r{}\r\n0\r\n\r\n"),
                     chunked("2\r\n{}0\r\n\r\n"), chunked("2\r\n{}\n0\r\n\r\n"), chunked("2\r\n{}x\r\n0\r\n\r\n"),

@@ -193,6 +193,20 @@ TEST(MutexThreads, ExcludesAcrossThreads) {
   mutex.unlock();
 }
 
+TEST(MutexThreads, MayBeUnlockedByAnotherThread) {
+  LoopThreads loops(2);
+  Mutex mutex;
+  EXPECT_TRUE(loops.spawn(0, mutex.lock({})).get().has_value());
+  EXPECT_FALSE(mutex.try_lock());
+  mutex.unlock();  // on a thread that runs no loop
+  EXPECT_TRUE(mutex.try_lock());
+  std::future<Result<>> next = loops.spawn(1, mutex.lock({}));
+  mutex.unlock();
+  EXPECT_TRUE(next.get().has_value());
+  mutex.unlock();
+  EXPECT_THROW(mutex.unlock(), std::logic_error);
+}
+
 // --- RwLock ---------------------------------------------------------------------------------------------------------
 
 TEST(RwLock, ManyReadOrOneWrites) {

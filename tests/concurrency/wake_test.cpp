@@ -1,8 +1,10 @@
 // Wake-ups by the loop's own thread: their order, and what they leave to others.
 #include "concurrency/channel.hpp"
 #include "concurrency/virtual_time.hpp"
+#include "support/loop_threads.hpp"
 
 #include <exception>
+#include <future>
 #include <stdexcept>
 #include <vector>
 
@@ -11,6 +13,8 @@
 
 namespace sluice::concurrency {
 namespace {
+
+using sluice::test::LoopThreads;
 
 Task<> receive_and_note(Channel<int> channel, int id, std::vector<int>& order) {
   (void)co_await channel.receive({});
@@ -59,6 +63,31 @@ TEST(WakeUps, OfCoroutinesThatKeepWakingEachOtherDoNotStarveTheRest) {
   });
   time.settle();
   EXPECT_TRUE(ping.try_send(0).has_error());
+}
+
+TEST(WakeUpThreads, OfLoopsThatKeepWakingEachOtherDoNotStarveTheRest) {
+  LoopThreads loops(2);
+  Channel<int> ping(0);
+  Channel<int> pong(0);
+  const auto echo = [](Channel<int> from, Channel<int> to) -> Task<> {
+    for (;;) {
+      const auto got = co_await from.receive({});
+      if (!got) co_return;
+      const Result<> sent = co_await to.send({}, *got);
+      if (!sent) co_return;
+    }
+  };
+  std::future<void> one = loops.spawn(0, echo(ping, pong));
+  std::future<void> other = loops.spawn(1, echo(pong, ping));
+  std::future<Result<>> begun = loops.spawn(0, ping.send({}, 1));
+  EXPECT_TRUE(begun.get().has_value());
+  std::promise<void> had_its_turn;
+  boost::asio::post(loops.loop(0).executor(), [&] { had_its_turn.set_value(); });
+  had_its_turn.get_future().get();
+  EXPECT_TRUE(ping.close().has_value());
+  EXPECT_TRUE(pong.close().has_value());
+  one.get();
+  other.get();
 }
 
 }  // namespace

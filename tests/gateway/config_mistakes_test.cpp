@@ -82,9 +82,11 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("", "", "\"threads\": 99999999999999999999,"),
                 "f:2:12: /threads: must be an integer between 0 and 1024, got 99999999999999999999"},
         Mistake{with("", "", "\"listen\": \":::80\","),
-                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", got \":::80\""},
+                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", with a port up to "
+                "65535, got \":::80\""},
         Mistake{with("", "", "\"listen\": \"a:80000\","),
-                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", got \"a:80000\""},
+                "f:2:11: /listen: must be an address such as \"127.0.0.1:8080\" or \"[::]:8080\", with a port up to "
+                "65535, got \"a:80000\""},
         Mistake{with("", "", "\"admin\": \"${NONE}:1\","),
                 "f:2:10: /admin: the environment variable \"NONE\" is not set; ${NONE:-default} gives it a default"},
         Mistake{with("", "", "\"admin\": \"${a b}\","),
@@ -103,7 +105,8 @@ Mistake server(const std::string& url, const std::string& expected) {
               url + "\"] } } }",
           "f:2:34: /backends/b/servers/0: must be " + expected + ", got \"" + url + "\""};
 }
-const std::string kServerExpected = "a server such as \"http://10.0.0.1:8080\", with nothing behind the port";
+const std::string kServerExpected =
+    "a server such as \"http://10.0.0.1:8080\", with a port from 1 to 65535 and nothing behind it";
 
 INSTANTIATE_TEST_SUITE_P(
     OfAServer, ConfigMistake,
@@ -136,8 +139,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:4:45: /endpoints/0/stream_idle_timeout: needs the strategy \"proxy\""},
         Mistake{with("}, { \"name\": \"b\", \"backend\": \"users\", \"path\": \"/\"", "\"strategy\": \"proxy\", "),
                 "f:4:52: /endpoints/0/calls: the strategy \"proxy\" has one call, got 2"},
-        Mistake{with("\"cache\": {}", "\"strategy\": \"proxy\", "),
-                "f:5:67: /endpoints/0/calls/0/cache: is not available with the strategy \"proxy\""},
+        Mistake{with("\"cache\": {\"ignore_origin\": true, \"origin_decides\": true}"),
+                "f:5:67: /endpoints/0/calls/0/cache: has both \"ignore_origin\" and \"origin_decides\""},
         Mistake{with("} , { \"name\": \"b\", \"backend\": \"usres\", \"path\": \"/\""),
                 "f:5:86: /endpoints/0/calls/1/backend: unknown backend \"usres\"; did you mean \"users\"?"},
         Mistake{with("} , { \"name\": \"user\", \"backend\": \"users\", \"path\": \"/\""),
@@ -183,7 +186,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "f:5:70: /endpoints/0/calls/0/rename/.a: the key must be a dotted path such as \"address.street\" or a "
                 "JSON Pointer such as \"/address/street\", got \".a\""},
         Mistake{with("\"rename\": { \"a\": \"\" }"),
-                "f:5:75: /endpoints/0/calls/0/rename/a: must be a text without control characters, got \"\""},
+                "f:5:75: /endpoints/0/calls/0/rename/a: must be a text that is not empty and has no control "
+                "characters, got \"\""},
         Mistake{
             with("\"into\": \"/${LATIN1}\""),
             "f:5:66: /endpoints/0/calls/0/into: must be a JSON Pointer such as \"/data/items\", got \"/${LATIN1}\""},
@@ -317,6 +321,19 @@ INSTANTIATE_TEST_SUITE_P(
             "the later call wins"},
         Mistake{with("\"timeout\": \"3s\""),
                 "f:5:69: /endpoints/0/calls/0/timeout: warning: is longer than the endpoint's deadline of 2s"},
+        Mistake{with("\"timeout\": \"50ms\", \"cache\": { \"stale_if_error\": \"1h\", \"stale_after\": \"80ms\" }"),
+                "f:5:127: /endpoints/0/calls/0/cache/stale_after: warning: is longer than the call's timeout of 50ms"},
+        Mistake{with("", "\"strategy\": \"first\", \"deadline\": \"1s\", \"stagger\": \"2s\", "),
+                "f:4:72: /endpoints/0/stagger: warning: is longer than the endpoint's deadline of 1s"},
+        Mistake{R"({ "version": 1,
+"backends": { "users": { "servers": ["http://h:1"], "timeout": "300ms", "connect_timeout": "200ms" } },
+"endpoints": [ { "path": "/", "deadline": "250ms", "calls": [
+  { "name": "a", "backend": "users", "path": "/", "timeout": "250ms" } ] } ] })",
+                "f:2:64: /backends/users/timeout: warning: is never reached: a shorter timeout or deadline comes first "
+                "in every call"},
+        Mistake{with("\"required\": true, \"fallback\": 1, \"pass_status\": [404]"),
+                "f:5:106: /endpoints/0/calls/0/pass_status: warning: has no effect: the fallback takes the place of "
+                "every failure"},
         Mistake{with("\"pass_status\": [404]"),
                 "f:5:73: /endpoints/0/calls/0/pass_status: warning: has no effect: the call is not required"},
         Mistake{with("", "", "\"cache_file\": \"/no/such/cache\","),

@@ -260,6 +260,8 @@ TEST(ConfigReader, SaysWhyAFileCannotBeRead) {
 
 TEST(ConfigReader, AcceptsTheExample) {
   const Checked checked = read_config(SLUICE_SOURCE_DIR "/examples/profile.json");
+  const Checked cache = read_config(SLUICE_SOURCE_DIR "/examples/http_cache.json");
+  EXPECT_TRUE(cache.config);
   for (const Problem& problem : checked.problems) ADD_FAILURE() << format(problem);
   ASSERT_TRUE(checked.config);
   EXPECT_EQ(checked.config->backends.size(), 3U);

@@ -21,7 +21,18 @@ std::vector<std::string> find(const std::vector<std::string>& pointers, std::str
   EXPECT_TRUE(verdict.is_valid) << document;
   const std::string value(verdict.value.slice.of(document));
   std::vector<std::string> found;
-  for (const auto& pointer : pointers) found.emplace_back(JsonPointer::parse(pointer)->find(value).value_or(""));
+  for (const auto& text : pointers) {
+    const auto pointer = JsonPointer::parse(text).value();
+    found.emplace_back(pointer.find(value).value_or(""));
+    for (const std::size_t bytes : {1, 70, 1000}) {  // the same bit by bit
+      JsonSearch search(pointer, value);
+      for (bool is_over = false; !is_over;) {
+        Quantum quantum(bytes);
+        is_over = search.run(quantum);
+      }
+      EXPECT_EQ(search.found().value_or(""), found.back()) << text << " in " << value << " by " << bytes;
+    }
+  }
   return found;
 }
 

@@ -61,7 +61,8 @@ TEST(Redirected, LeadsToServersOfTheBackendOnly) {
   EXPECT_EQ(to("http://api.example:8443/x"), "/x");
   for (const char* location :
        {"http://users:81/x", "https://users/x", "http:/x", "http:x", "http://users@evil/x", "http://evil/users/x",
-        "http://x@users/x", "http://users:80:80/x", "http:///x", "//", "mailto:x", "/\xc3\xa4", "/a b", "/a\tb"}) {
+        "http://x@users/x", "http://users:80:80/x", "http:///x", "//", "mailto:x", "/\xc3\xa4", "/a b", "/a\tb",
+        "\\\\evil", "\\evil", "/\\evil", "http:\\\\users", "/a\\..\\b"}) {
     EXPECT_EQ(to(location), "-") << location;
   }
 }

@@ -112,6 +112,9 @@ const Case kWaits[] = {
     {"GET / HTTP/1.1\r\nHost: h\r\n\r", "waits"},
     {post("Content-Length: 5\r\n", "hell"), "waits"},
     {chunked(""), "waits"},
+    {chunked("00000000000000000000001"), "waits"},
+    {chunked("3;"), "waits"},
+    {chunked("3\r\nabc\r\n0\r\nX: y\r"), "waits"},
     {chunked("5\r\nhello\r\n0\r\n\r"), "waits"},
 };
 

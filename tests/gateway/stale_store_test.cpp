@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace sluice::gateway {
@@ -232,6 +233,22 @@ TEST(StaleStore, ErasesByPrefix) {
   EXPECT_EQ(store.stats().bytes, 0u);
 }
 
+TEST(StaleStore, ForgetsAllVariantsOfAUriAndNothingElse) {
+  StaleStore store(1 << 22, kSeed);
+  const auto put = [&](const std::string& key) { ASSERT_EQ(store.put(key, entry_of("x"), kStart), Put::stored); };
+  for (const char* key : {"a /1", "a /1\nwhole", "a /1\nx-v\t1\nwhole", "a /12", "a /12\nwhole", "a /", "b /1"})
+    put(key);
+  put("a /1\nwhole");
+  EXPECT_TRUE(store.invalidate("a /1"));
+  EXPECT_THAT(keys_of(store), testing::UnorderedElementsAre("a /12", "a /12\nwhole", "a /", "b /1"));
+  EXPECT_TRUE(store.invalidate("a /1"));
+  for (int i = 0; i < 600; ++i) put("c /\n" + std::to_string(i));
+  EXPECT_FALSE(store.invalidate("c /")) << "in steps of bounded length";
+  while (!store.invalidate("c /")) {
+  }
+  EXPECT_EQ(store.stats().entries, 4u);
+}
+
 TEST(StaleStore, NeverExceedsItsBoundAndItsAccountsAgreeWithItsContentWhateverIsDone) {
   for (const unsigned seed : {1u, 2u, 3u}) {
     std::mt19937 random(seed);
@@ -241,7 +258,8 @@ TEST(StaleStore, NeverExceedsItsBoundAndItsAccountsAgreeWithItsContentWhateverIs
     TimePoint now = kStart;
     for (int i = 0; i < 4000; ++i) {
       now += std::chrono::milliseconds(random() % 800);
-      const std::string key = "key " + std::to_string(random() % 150);
+      const unsigned number = random() % 150;
+      const std::string key = "key " + std::to_string(number / 3) + "\n" + std::to_string(number % 3);
       const unsigned what = random() % 100;
       if (what < 60) {
         StaleEntry entry =
@@ -257,6 +275,10 @@ TEST(StaleStore, NeverExceedsItsBoundAndItsAccountsAgreeWithItsContentWhateverIs
         if (const auto found = store.find(key, now); found != nullptr) {
           ASSERT_EQ(found->body->bytes, last_put.at(key));
         }
+      } else if (what < 97) {
+        const std::string uri = key.substr(0, key.find('\n'));
+        ASSERT_TRUE(store.invalidate(uri));
+        for (const char* variant : {"\n0", "\n1", "\n2"}) ASSERT_EQ(store.find(uri + variant, now), nullptr);
       } else if (what < 99) {
         store.erase(key);
         ASSERT_EQ(store.find(key, now), nullptr);

@@ -70,6 +70,33 @@ TEST_F(Forwarding, BelievesTrustedProxiesAndAddsToWhatTheySay) {
   EXPECT_EQ(sent("Via"), "1.1 edge, 1.1 sluice");
 }
 
+TEST_F(Forwarding, BelievesNobodyWhatIsMalformed) {
+  serve(kNone, R"("trusted_proxies": ["127.0.0.0/8"], "headers": {"Forwarded": "Forwarded"})");
+  (void)get("/a",
+            "X-Forwarded-For: 6.6.6.6, <script>, 7.7.7.7\r\nX-Forwarded-Proto: ht tp\r\n"
+            "X-Forwarded-Host: a/b\r\nForwarded: for=\"6.6.6.6, for=7.7.7.7\r\n");
+  EXPECT_EQ(sent("X-Forwarded-For"), "7.7.7.7, 127.0.0.1") << "what the nearest proxy says stays";
+  EXPECT_EQ(sent("X-Forwarded-Proto"), "http");
+  EXPECT_THAT(sent("X-Forwarded-Host"), Not(HasSubstr("/")));
+  EXPECT_THAT(sent("Forwarded"), testing::StartsWith("for=127.0.0.1;host="));
+}
+
+TEST_F(Forwarding, LeavesNamesWithUnderscoresOutUnlessTheyAreListed) {
+  serve(kAll);
+  (void)get("/a", "X_Forwarded_For: 6.6.6.6\r\nContent_Length: 7\r\nx_forwarded_for: 7.7.7.7\r\nA-B: 1\r\n");
+  EXPECT_THAT(s_.heads().back(), Not(HasSubstr("_")));
+  EXPECT_EQ(sent("A-B"), "1");
+  serve(R"({"path": "/", "calls": [
+    {"name": "x", "backend": "s", "path": "/", "forward": {"headers": ["*", "X_Key"]}},
+    {"name": "y", "backend": "s", "path": "/", "forward": {"headers": ["X_Key"]}}]})");
+  client_.close();
+  (void)get("/", "x_key: 1\r\nX_Other: 2\r\n");
+  for (std::size_t i = 1; i < s_.heads().size(); ++i) {
+    EXPECT_THAT(s_.heads()[i], testing::ContainsRegex("\r\n[xX]_[kK]ey: 1\r\n"));
+    EXPECT_THAT(s_.heads()[i], Not(HasSubstr("X_Other")));
+  }
+}
+
 TEST_F(Forwarding, TrustsOnlyTheNetworksThatAreNamed) {
   serve(kNone, R"("trusted_proxies": ["10.0.0.0/8", "::1", "127.0.0.2"])");
   (void)get("/a", "X-Forwarded-For: 6.6.6.6\r\n");

@@ -233,6 +233,20 @@ TEST_F(ProxyUpload, EndsWithItsClient) {
   EXPECT_TRUE(worker_->is_idle());
 }
 
+TEST_F(ProxyUpload, EndsWithItsClientWhileTheBackendTakesNoMore) {
+  serve_proxy(R"("max_body": "1GiB", "deadline": "10s", )");
+  server_.pause();
+  ASSERT_TRUE(time_.run(client_.connect(where_)).has_value());
+  const auto sending = time_.spawn(client_.send(RawClient::text("POST", "/p", {}, std::string(64 << 20, 'x'))));
+  time_.settle();
+  EXPECT_FALSE(sending.done());
+  EXPECT_FALSE(worker_->is_idle());
+  client_.reset();
+  time_.settle();
+  EXPECT_TRUE(worker_->is_idle());
+  EXPECT_THAT(log_line(), HasSubstr("\"status\":499"));
+}
+
 TEST_F(ProxyUpload, IsNotSentTwice) {
   serve_proxy();
   ask();

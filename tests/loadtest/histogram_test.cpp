@@ -59,5 +59,27 @@ TEST(Histogram, GivesPercentilesThatAreNeverTooSmallAndAtMostOne128thTooLarge) {
   }
 }
 
+TEST(Histogram, AddsUpToTheSameAsOneThatCountedAll) {
+  Histogram one(4), other(4), both(4);
+  for (std::int64_t value : {5, 700, 90'000, 90'001, 12'345'678}) {
+    one.record(nanoseconds(value));
+    both.record(nanoseconds(value));
+  }
+  for (std::int64_t value : {1, 800, 99'000'000}) {
+    other.record(nanoseconds(value));
+    both.record(nanoseconds(value));
+  }
+  one.add(other);
+  one.add(Histogram(4));
+  EXPECT_EQ(one.count(), 8u);
+  EXPECT_EQ(one.min().count(), 1);
+  EXPECT_EQ(one.max(), both.max());
+  EXPECT_EQ(one.mean(), both.mean());
+  for (const double percent : {10.0, 50.0, 90.0}) EXPECT_EQ(one.percentile(percent), both.percentile(percent));
+  std::uint64_t counted = 0;
+  one.each_bucket([&](nanoseconds, std::uint64_t count) { counted += count; });
+  EXPECT_EQ(counted, 8u);
+}
+
 }  // namespace
 }  // namespace sluice::loadtest

@@ -78,7 +78,9 @@ constexpr std::string_view kReply =
 Scenario scenario_for(const FixedServer& server) {
   Scenario scenario;
   scenario.target = server.address();
-  scenario.request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  scenario.requests.resize(1);
+  scenario.requests[0].host = "x";
+  scenario.phases.resize(1);
   scenario.connections = 3;
   scenario.max_requests = 50;
   return scenario;
@@ -109,7 +111,7 @@ TEST(Runner, SendsExactlyTheRequestsAskedForAndCountsTheRepliesByTheirHeaders) {
 TEST(Runner, SendsAtTheRateInAnOpenLoop) {
   const FixedServer server{std::string(kReply)};
   Scenario scenario = scenario_for(server);
-  scenario.rate = 1000;
+  scenario.phases[0].rate = scenario.phases[0].rate_to = 1000;
   const Report report = run(scenario);
   EXPECT_EQ(report.good, 50u);
   EXPECT_GE(report.elapsed, std::chrono::milliseconds(49));  // the last one is meant for then
@@ -119,36 +121,39 @@ TEST(Runner, SendsAtTheRateInAnOpenLoop) {
 TEST(Runner, ChargesAStalledServerForEveryRequestOfAnOpenLoopThatItDelayed) {
   const FixedServer silent("");
   Scenario scenario = scenario_for(silent);
-  scenario.rate = 1000;
+  scenario.phases[0].rate = scenario.phases[0].rate_to = 1000;
   scenario.connections = 1;
-  scenario.duration = std::chrono::milliseconds(50);
+  scenario.phases[0].duration = std::chrono::milliseconds(50);
   scenario.timeout = std::chrono::milliseconds(30);
   const Report report = run(scenario);
   EXPECT_EQ(report.replies, 0u);
   EXPECT_EQ(errors(report, Kind::timeout), report.sent);
   EXPECT_EQ(errors(report, Kind::timeout) + errors(report, Kind::unsent), 50u);
   EXPECT_GT(errors(report, Kind::unsent), 0u);
+  EXPECT_GE(report.run_elapsed, scenario.phases[0].duration);  // though nothing came back
 }
 
 TEST(Runner, ChecksWhatIsExpectedOfAReply) {
   const FixedServer server{std::string(kReply)};
   const auto kind_of_error = [&](auto change) {
     Scenario scenario = scenario_for(server);
-    change(scenario.expect);
+    change(scenario.requests[0].expect);
     const Report report = run(scenario);
     for (std::size_t i = 0; i < report.errors.size(); ++i)
       if (report.errors[i] == 50) return kKindNames[i];
     return report.good == 50 ? std::string_view("good") : std::string_view("mixed");
   };
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.status = 503; }), "status");
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.status = 0; }), "good");
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.result = "complete"; }), "result");
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.result = "partial"; }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.statuses = {404, 503}; }), "status");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.statuses.clear(); }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.results = {"complete"}; }), "result");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.results = {"complete", "partial"}; }), "good");
   EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"recs", {"stale", "fallback"}}}; }), "call");
   EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"recs", {"stale", "missing"}}}; }), "good");
   EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.calls = {{"absent", {"fresh"}}}; }), "call");
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {"bye"}; }), "text");
-  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {"ell", "h"}; }), "good");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.json = true; }), "json");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.request_id = true; }), "request_id");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {Template("bye")}; }), "text");
+  EXPECT_EQ(kind_of_error([](Expectations& expect) { expect.texts = {Template("ell"), Template("h")}; }), "good");
 }
 
 TEST(Runner, CountsRepliesThatBreakOff) {
@@ -173,11 +178,56 @@ TEST(Runner, OpensANewConnectionWhereTheServerEndsOne) {
   EXPECT_GE(report.reconnects, 47u);
 }
 
+TEST(Runner, CountsByPhaseAndLeavesTheWarmUpOutOfTheTotals) {
+  const FixedServer server{std::string(kReply)};
+  Scenario scenario = scenario_for(server);
+  scenario.max_requests = 0;
+  scenario.phases = {{"warm", std::chrono::milliseconds(20), 1000, 1000, 0, true},
+                     {"slow", std::chrono::milliseconds(30), 1000, 1000, 0, false},
+                     {"fast", std::chrono::milliseconds(20), 2000, 2000, 0, false}};
+  const Report report = run(scenario);
+  ASSERT_EQ(report.phases.size(), 3u);
+  EXPECT_EQ(report.phases[0].stats.good, 20u);
+  EXPECT_EQ(report.phases[1].stats.good, 30u);
+  EXPECT_EQ(report.phases[2].stats.good, 40u);
+  EXPECT_EQ(report.good, 70u);
+  EXPECT_EQ(report.latency.count(), 70u);
+  EXPECT_EQ(report.statuses.counts().at("200"), 70u);
+  EXPECT_EQ(report.requests[0].second.good, 70u);
+}
+
+TEST(Runner, UsesNoMoreConnectionsThanAPhaseOfAClosedLoopSays) {
+  const FixedServer silent("");
+  Scenario scenario = scenario_for(silent);
+  scenario.max_requests = 0;
+  scenario.timeout = std::chrono::milliseconds(200);
+  scenario.phases[0].duration = std::chrono::milliseconds(20);
+  scenario.phases[0].connections = 2;
+  EXPECT_EQ(run(scenario).sent, 2u);
+}
+
+TEST(Runner, ShowsHowItGoes) {
+  const FixedServer server{std::string(kReply)};
+  Scenario scenario = scenario_for(server);
+  scenario.max_requests = 0;
+  scenario.phases[0].duration = std::chrono::milliseconds(1100);
+  scenario.phases[0].rate = scenario.phases[0].rate_to = 100;
+  std::uint64_t replies = 0;
+  static volatile std::sig_atomic_t interrupted = 0;
+  const Report report =
+      Runner(scenario).run(interrupted, [&](const Progress& progress) { replies += progress.replies; });
+  EXPECT_GE(replies, 90u);
+  EXPECT_EQ(report.good, 110u);
+  EXPECT_GT(report.cpu.count(), 0);
+}
+
 TEST(Runner, SaysWhenNobodyListens) {
   const Fd nobody(socket(AF_INET, SOCK_STREAM, 0));  // bound, so that nobody else gets the port, but not listening
   const Address any_port("127.0.0.1:0");
   ASSERT_EQ(bind(nobody.get(), any_port.data(), any_port.size()), 0);
   Scenario scenario;
+  scenario.requests.resize(1);
+  scenario.phases.resize(1);
   scenario.target = Address::local(nobody.get());
   EXPECT_THROW(static_cast<void>(run(scenario)), std::system_error);
 }

@@ -83,6 +83,9 @@ class Commands(unittest.TestCase):
             ["serve", "a", "--listen", "x"],
             ["demo", "--twice"],
             ["schema", "x"],
+            ["explain"],
+            ["explain", "a", "b", "c"],
+            ["explain", "a", "--admin", "x"],
         ):
             done = run("sluice", *arguments)
             self.assertEqual(done.returncode, 2, arguments)
@@ -99,6 +102,34 @@ class Commands(unittest.TestCase):
             problems = json.loads(run("sluice", "check", str(file), "--json").stdout)
             self.assertIn((3, "/endpionts"), [(problem["line"], problem["pointer"]) for problem in problems])
             self.assertEqual(run("sluice", "serve", str(file)).returncode, 1)
+
+    def test_check_takes_ten_thousand_endpoints(self):
+        large = config("192.0.2.1:1")
+        (endpoint,) = large["endpoints"]
+        large["endpoints"] = [{**endpoint, "path": f"/area{i % 100}/thing{i}/{{id}}"} for i in range(10_000)]
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "large.json"
+            file.write_text(json.dumps(large))
+            self.assertEqual(run("sluice", "check", str(file)).returncode, 0)
+
+    def test_explain_says_what_a_client_gets(self):
+        with tempfile.TemporaryDirectory() as folder:
+            file = pathlib.Path(folder) / "sluice.json"
+            file.write_text(json.dumps(config("192.0.2.1:1")))
+            text = run("sluice", "explain", str(file), "/user/{id}")
+            self.assertEqual(text.returncode, 0, text.stderr)
+            self.assertIn("504 failed", text.stdout)
+            self.assertLessEqual(max(map(len, text.stdout.splitlines())), 100)
+            (endpoint,) = json.loads(run("sluice", "explain", str(file), "--json").stdout)["endpoints"]
+            self.assertEqual(
+                [(scene["backend"], scene["state"], scene["status"]) for scene in endpoint["scenes"]],
+                [(None, "well", 200), ("users", "down", 502), ("users", "slow", 504)],
+            )
+            unknown = run("sluice", "explain", str(file), "/usr/{id}")
+            self.assertEqual(unknown.returncode, 2)
+            self.assertIn('did you mean "/user/{id}"?', unknown.stderr)
+            file.write_text("{}")
+            self.assertEqual(run("sluice", "explain", str(file)).stderr, run("sluice", "check", str(file)).stderr)
 
     def test_schema_is_json(self):
         self.assertIn("$schema", json.loads(run("sluice", "schema").stdout))

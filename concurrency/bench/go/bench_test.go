@@ -221,8 +221,27 @@ func BenchmarkOnceDone(b *testing.B) {
 	var once sync.Once
 	f := func() { sink++ }
 	defer measured(b)()
-	for i := 0; i < b.N; i++ {
+	for i := 0; i < b.N; i += 4 {
 		once.Do(f)
+		once.Do(f)
+		once.Do(f)
+		once.Do(f)
+	}
+}
+
+// Who waits for a once under a context waits for a channel that its end closes.
+func BenchmarkOnceDoneContext(b *testing.B) {
+	ended := make(chan struct{})
+	close(ended)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	defer measured(b)()
+	for i := 0; i < b.N; i++ {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			b.Fatal(errors.New("done"))
+		}
 	}
 }
 
@@ -298,14 +317,21 @@ func BenchmarkTimerArmCancel(b *testing.B) {
 	}
 }
 
+// With Do a caller waits whatever becomes of its context; ours is DoChan, which one can stop waiting for.
 func BenchmarkSingleFlight(b *testing.B) {
 	var g singleflight.Group
 	f := func() (interface{}, error) { return 1, nil }
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	defer measured(b)()
 	for i := 0; i < b.N; i++ {
-		v, err, _ := g.Do("key", f)
-		if err != nil || v.(int) != 1 {
-			b.Fatal()
+		select {
+		case r := <-g.DoChan("key", f):
+			if r.Err != nil || r.Val.(int) != 1 {
+				b.Fatal()
+			}
+		case <-ctx.Done():
+			b.Fatal(errors.New("done"))
 		}
 	}
 }

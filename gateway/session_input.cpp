@@ -1,0 +1,144 @@
+// What a session reads of its client.
+#include "concurrency/wait.hpp"
+#include "gateway/session.hpp"
+
+#include <cstring>
+#include <poll.h>
+#include <utility>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+
+namespace sluice::gateway {
+namespace {
+
+constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a request did not fit the small one
+
+}  // namespace
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using concurrency::Context;
+using concurrency::Task;
+using State = RequestParser::State;
+
+void Session::read() {
+  if (reading_ || gone_) return;
+  if (begin_ == end_) begin_ = end_ = 0;
+  if (end_ == in_.size()) {
+    if (begin_ != 0) {
+      std::memmove(in_.data(), in_.data() + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+    } else if (in_.size() < kLargeBuffer) {
+      in_.resize(kLargeBuffer);
+    } else {
+      return watch();  // full of what is to be answered first
+    }
+  }
+  stop_watching();
+  reading_ = true;
+  socket_.async_read_some(asio::buffer(in_.data() + end_, in_.size() - end_),
+                          [self = shared_from_this()](error_code ec, std::size_t size) { self->on_read(ec, size); });
+}
+
+void Session::on_read(error_code ec, std::size_t size) {
+  reading_ = false;
+  if (ec) {
+    lose();
+  } else {
+    end_ += size;
+    if (in_progress_ != nullptr && waiting_ == nullptr) read();  // to notice that the client hangs up
+  }
+  if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();
+}
+
+/// The client is gone.
+void Session::lose() {
+  gone_ = true;
+  if (in_progress_ != nullptr) (*in_progress_)();
+}
+
+/// Notices a client that resets the connection while there is no room to read, or that had closed it when the room ran
+/// out.
+void Session::watch() {
+  if (watching_ || in_progress_ == nullptr) return;
+  pollfd state{socket_.native_handle(), POLLRDHUP, 0};
+  if (::poll(&state, 1, 0) > 0) return lose();
+  watching_ = true;
+  const auto on_error = [self = shared_from_this(), number = ++watches_](error_code ec) {
+    if (!self->watching_ || number != self->watches_) return;
+    self->watching_ = false;
+    if (!ec && !self->reading_ && !self->gone_) self->watch();
+  };
+  socket_.async_wait(backends::Socket::wait_error, asio::bind_cancellation_slot(stop_watching_.slot(), on_error));
+}
+
+void Session::stop_watching() {
+  if (std::exchange(watching_, false)) stop_watching_.emit(asio::cancellation_type::terminal);
+}
+
+Task<bool> Session::more(Context ctx) {
+  const std::size_t had = end_ - begin_;
+  read();
+  if (reading_) {
+    concurrency::detail::Parked parked;
+    concurrency::detail::ContextWake done(parked, 1);
+    waiting_ = &parked;
+    if (done.subscribe(ctx)) co_await parked.wait();
+    waiting_ = nullptr;
+  }
+  co_return end_ - begin_ > had;
+}
+
+State Session::parse() {
+  const auto [consumed, state] = parser_.parse({in_.data() + begin_, end_ - begin_});
+  begin_ += consumed;
+  return state;
+}
+
+/// True when there is a request, or a refusal, to answer.
+Task<bool> Session::read_head(bool is_first) {
+  parser_.start();
+  State state = parse();
+  if (state != State::need_more) co_return true;
+  const LimitsConfig& limits = worker_.deployment()->runtime->config.limits;
+  if (parser_.untouched() && begin_ == end_) {
+    // What is accepted while draining has been promised an answer; other idle connections close.
+    const Context serving = is_first && worker_.is_draining() ? Context() : worker_.serving();
+    const auto idle = concurrency::with_timeout(serving, is_first ? limits.header_timeout : limits.keepalive_timeout);
+    const bool has_more = co_await more(idle.ctx);
+    // A request may have come at the same time.
+    error_code ec;
+    if (!has_more && (gone_ || socket_.available(ec) == 0)) co_return false;
+    state = parse();
+  }
+  if (state != State::need_more) co_return true;
+  // The whole head within the timeout, however its bytes are spread.
+  const auto slow = concurrency::with_timeout(Context(), limits.header_timeout);
+  while (state == State::need_more) {
+    const bool has_more = co_await more(slow.ctx);
+    if (!has_more) co_return !gone_ && !parser_.untouched();
+    state = parse();
+  }
+  co_return true;
+}
+
+/// The body, by the deadline; false when it did not come.
+Task<bool> Session::read_body(Context ctx) {
+  State state = parser_.state();
+  if (state == State::head && parser_.expects_continue() && begin_ == end_) {
+    head_ = "HTTP/1.1 100 Continue\r\n\r\n";
+    out_.assign(1, asio::buffer(head_));
+    const bool written = co_await write_all();
+    if (!written) co_return false;
+  }
+  for (;;) {
+    state = parse();
+    if (state == State::complete || state == State::refused) co_return true;
+    if (state != State::need_more) continue;
+    const bool has_more = co_await more(ctx);
+    if (!has_more) co_return false;
+  }
+}
+
+}  // namespace sluice::gateway

@@ -1,0 +1,76 @@
+// Who asks a backend for what several want, while the others wait for it to be stored.
+#pragma once
+
+#include "concurrency/clock.hpp"
+#include "concurrency/context.hpp"
+#include "concurrency/loop.hpp"
+#include "concurrency/select.hpp"
+#include "concurrency/task.hpp"
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+namespace sluice::gateway {
+
+/// One turn a key at a time, which a newer one takes over from when it is too old. Outlives its turns. *one worker*
+class Turnstile {
+ public:
+  /// The right to ask for others, too. Its end wakes those who wait.
+  class Turn {
+   public:
+    ~Turn() {
+      const auto found = turnstile_.by_key_.find(key_);
+      if (found != turnstile_.by_key_.end() && found->second == state_) turnstile_.by_key_.erase(found);
+      state_->end();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+    /// There will be nothing for the others: they need not wait for each other either.
+    void is_in_vain() { state_->is_in_vain = true; }
+
+   private:
+    friend class Turnstile;
+    struct State {
+      explicit State(concurrency::Cancellable made) : ended(std::move(made.ctx)), end(std::move(made.cancel)) {}
+      const concurrency::Context ended;
+      const concurrency::Cancel end;
+      const concurrency::TimePoint since = concurrency::Loop::current().now();
+      bool is_in_vain = false;
+    };
+    Turn(Turnstile& turnstile, std::string key, std::shared_ptr<State> state)
+        : turnstile_(turnstile), key_(std::move(key)), state_(std::move(state)) {}
+
+    Turnstile& turnstile_;
+    const std::string key_;
+    const std::shared_ptr<State> state_;
+  };
+
+  /// Null if somebody has the turn of `key`, and for less than `longest`.
+  [[nodiscard]] std::unique_ptr<Turn> take(const std::string& key, concurrency::Duration longest) {
+    std::shared_ptr<Turn::State>& place = by_key_[key];
+    if (place != nullptr && concurrency::Loop::current().now() - place->since < longest) return nullptr;
+    place = std::make_shared<Turn::State>(concurrency::with_cancel(concurrency::Context()));
+    return std::unique_ptr<Turn>(new Turn(*this, key, place));
+  }
+
+  /// Ends with the turn of `key` (at once without one), when that has lasted `longest`, or with `ctx`. False: it was in
+  /// vain.
+  [[nodiscard]] concurrency::Task<bool> wait(concurrency::Context ctx, std::string key,
+                                             concurrency::Duration longest) const {
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) co_return true;
+    const std::shared_ptr<const Turn::State> state = found->second;
+    const auto left = state->since + longest - concurrency::Loop::current().now();
+    (void)co_await concurrency::select(concurrency::when_done(state->ended), concurrency::when_done(std::move(ctx)),
+                                       concurrency::after(left));
+    co_return !state->is_in_vain;
+  }
+
+ private:
+  std::unordered_map<std::string, std::shared_ptr<Turn::State>> by_key_;
+};
+
+}  // namespace sluice::gateway
