@@ -7,7 +7,11 @@
 #include "gateway/response_writer.hpp"
 #include "gateway/server.hpp"
 
+#include <algorithm>
+#include <initializer_list>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
@@ -48,6 +52,18 @@ std::string_view query_value(std::string_view query, std::string_view name) {
   return {};
 }
 
+/// The name of a parameter that is none of `known`.
+std::optional<std::string_view> unknown_parameter(std::string_view query,
+                                                  std::initializer_list<std::string_view> known) {
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    const std::string_view name = pair.substr(0, pair.find('='));
+    if (!pair.empty() && std::find(known.begin(), known.end(), name) == known.end()) return name;
+  }
+  return std::nullopt;
+}
+
 Answer answer(Server& server, const RequestParser& request) {
   const std::string_view path = request.path();
   const bool is_read = request.method() == Method::get || request.method() == Method::head;
@@ -61,12 +77,16 @@ Answer answer(Server& server, const RequestParser& request) {
     return problems ? Answer(422, "text/plain", *problems) : Answer(200, "text/plain", "reloaded\n");
   }
   if (path == "/api/v1/cache" && request.method() == Method::delete_) {
+    // Without a parameter everything goes: a mistyped one must not be taken for none.
+    if (const auto unknown = unknown_parameter(request.query(), {"backend", "prefix"})) {
+      return problem_answer(400, "Unknown parameter \"" + std::string(*unknown) + "\", expected backend or prefix.");
+    }
     const std::string_view backend = query_value(request.query(), "backend");
     const std::string_view prefix = query_value(request.query(), "prefix");
     if (backend.empty() && !prefix.empty()) return problem_answer(400, "A prefix needs a backend.");
     std::string key(backend);
     if (!backend.empty()) key.append(1, ' ').append(prefix);
-    return {200, "application/json", "{\"removed\":" + std::to_string(server.store().erase_prefix(key)) + "}\n"};
+    return {200, "application/json", "{\"removed\":" + std::to_string(server.purge(key)) + "}\n"};
   }
   for (const std::string_view known : {"/metrics", "/healthz", "/readyz", "/-/reload", "/api/v1/cache"}) {
     if (path == known) return problem_answer(405, "This path does not have this method.");

@@ -36,14 +36,17 @@ CallResult renewed(const StaleEntry& stored, const Headers& not_modified) {
   return response;
 }
 
+bool is_gone(const Failure& failure) {
+  return failure.status == 404 || failure.status == 410;
+}
+
 /// Tells the store of what a backend answered.
 CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditional, bool does_fit) {
   Shared& shared = what.deployment->shared;
   if (was_conditional && result.has_value() && result->status == 304) result = renewed(*what.stored, result->headers);
   auto answer = std::make_shared<CallAnswer>(std::move(result));
   if (answer->result.has_error()) {
-    const unsigned status = answer->result.error().status;
-    if (status == 404 || status == 410) shared.store.erase(what.key);
+    if (is_gone(answer->result.error())) shared.store.erase(what.key);
     return answer;
   }
   const Headers& headers = answer->result->headers;
@@ -96,10 +99,16 @@ std::string flight_key(const Question& what) {
   return what.key + "\n#" + std::to_string(what.plan->alike);
 }
 
+/// A refresh that fails means that what is stored is used up without anybody seeing it.
 Task<> keep_asking(Question what) {
   const auto bounded = concurrency::with_timeout(what.deployment->background, what.plan->longest);
   const std::string key = flight_key(what);
-  (void)co_await what.deployment->flights().run(bounded.ctx, key, fly, what);
+  const auto got = co_await what.deployment->flights().run(bounded.ctx, key, fly, what);
+  const bool is_answer = got.has_value() && (got->value->result.has_value() || is_gone(got->value->result.error()));
+  if (is_answer || what.deployment->background.is_done()) co_return;
+  const CacheConfig& cache = *what.plan->config.cache;
+  const Windows windows{cache.ttl, cache.stale_while_revalidate, cache.stale_if_error};
+  what.plan->metrics->served_stale(Loop::current().now(), what.stored->usable_until(windows));
 }
 
 }  // namespace

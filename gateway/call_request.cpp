@@ -89,21 +89,30 @@ void describe_body(const RequestParser& client, backends::Request& request) {
   }
 }
 
-void add_vary(const CacheConfig& cache, const Incoming& incoming, std::string& key) {
-  for (const std::string& name : cache.vary) {
-    // Control characters cannot be in a value, so they separate unambiguously.
+/// Whether a template takes the header as the client sent it.
+bool is_in_a_template(const CallPlan& plan, const std::string& name) {
+  const auto reads = [&](const Template& source) { return contains(source.headers(), name); };
+  return std::any_of(plan.headers.begin(), plan.headers.end(),
+                     [&](const auto& header) { return reads(header.second); });
+}
+
+void add_vary(const CallPlan& plan, const Incoming& incoming, std::string& key) {
+  // A line break cannot be in a value, nor a tab in a name, so they separate unambiguously.
+  for (const std::string& name : plan.config.cache->vary) {
     key.append(1, '\n').append(name);
-    if (const auto own = forwarded_value(incoming, name)) {  // not what the client claims
-      key.append(1, '\t').append(*own);
-      continue;
+    const bool is_of_template = is_in_a_template(plan, name);
+    if (const auto own = forwarded_value(incoming, name)) {
+      key.append("\n\t").append(*own);
+      if (!is_of_template) continue;  // what the client claims is not sent
     }
-    // Several lines are one list (RFC 9110 §5.3).
-    char separator = '\t';
+    // Several lines are one list (RFC 9110 §5.3), of which a template takes the first only.
+    std::string_view separator = "\n\t";
     incoming.parser.headers().find_all(name, [&](std::string_view value) {
-      key.append(1, separator).append(separator == '\t' ? "" : " ").append(value);
-      separator = ',';
+      key.append(separator).append(value);
+      if (!is_of_template) separator = ", ";
     });
   }
+  key += plan.sent_of_vary;
 }
 
 }  // namespace
@@ -160,7 +169,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   CallRequest made;
   if (is_stored) {
     made.key.append(backend.name).append(1, ' ').append(request->target);
-    add_vary(*config.cache, incoming, made.key);
+    add_vary(plan, incoming, made.key);
     made.key += asked_for;
     if (!plan.is_json) made.key += plan.is_proxy ? kWholeKey : kPassedOnKey;
   }

@@ -53,6 +53,7 @@ Task<> fan_out_merge(Context ctx, std::vector<Call>& calls, std::optional<std::s
     Call& call = calls[next->index];
     if (is_enough) {
       call.skip();
+      if (call.fragment().outcome == Outcome::missing) call.degrade();  // it failed by itself
       continue;
     }
     if (!next->succeeded) call.degrade();

@@ -49,7 +49,7 @@ class CallMetrics {
 
   /// The call may serve stale data, so its runway is exported. Once, before any other thread has this.
   void export_runway();
-  /// Stale data was served at `now` that may be served until `until`.
+  /// Stale data that may be served until `until` was served at `now`, or could not be refreshed.
   void served_stale(concurrency::TimePoint now, concurrency::TimePoint until) { runway_.served(now, until); }
   /// Brings the exported runway up to date: `+Inf` while no stale data is in use.
   void update_runway(concurrency::TimePoint now) const;

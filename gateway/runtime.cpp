@@ -78,6 +78,25 @@ std::string attempt_settings(const CallPlan& plan) {
   return text;
 }
 
+/// Calls with the same `vary` may send different requests for the same values: a header as it is, made into another,
+/// or none.
+std::string sent_of_vary_by(const CallPlan& plan) {
+  const std::vector<std::string>& vary = plan.config.cache->vary;
+  const auto is_in_vary = [&](const std::string& name) {
+    return std::find(vary.begin(), vary.end(), name) != vary.end();
+  };
+  std::string text;
+  for (const std::string& name : plan.config.forward.headers.list) {
+    if (is_in_vary(name)) text.append("\n>").append(name);
+  }
+  for (std::size_t i = 0; i < plan.headers.size(); ++i) {
+    const auto& [name, source] = plan.headers[i];
+    const bool is_made_of_vary = std::any_of(source.headers().begin(), source.headers().end(), is_in_vary);
+    if (is_made_of_vary) text.append(1, '\n').append(name).append(1, '=').append(plan.config.headers[i].value);
+  }
+  return text;
+}
+
 }  // namespace
 
 CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, ReferenceNames names, Metrics& registry)
@@ -107,8 +126,11 @@ CallPlan::CallPlan(const CallConfig& call, const EndpointConfig& endpoint, Refer
   }
   accept_for_stored = call.accept;
   if (!call.cache) return;
+  sent_of_vary = sent_of_vary_by(*this);
+  if (std::max(call.cache->stale_if_error, call.cache->stale_while_revalidate) > std::chrono::nanoseconds(0)) {
+    metrics->export_runway();
+  }
   accept_for_stored &= ~call.cache->stale_on_statuses;
-  if (call.cache->stale_if_error > std::chrono::nanoseconds(0)) metrics->export_runway();
   for (std::size_t i = 0; i < backends::kReasonCount; ++i) {
     const auto word = to_string(static_cast<backends::Reason>(i));
     const auto& words = call.cache->stale_on_reasons;

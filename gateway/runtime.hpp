@@ -43,7 +43,8 @@ struct CallPlan {
   std::chrono::nanoseconds longest;     // that the call may take: its timeout, else its endpoint's deadline
   std::string member;                   // `"name":`, as it stands in the reply
   std::string endpoint_name;
-  std::size_t alike = 0;  // the same number for calls that send the same, and take the same, for the same key
+  std::string sent_of_vary;  // part of the key: which headers are made of those in `vary`, and how
+  std::size_t alike = 0;     // the same number for calls that send the same, and take the same, for the same key
   std::bitset<backends::kReasonCount> stale_on;
   StatusSet accept_for_stored;             // of `config.accept` those after which what is stored does not stand in
   std::vector<std::string> taken_headers;  // names of those that the reply takes from the response, in lower case

@@ -275,6 +275,12 @@ void Server::update_cache_metrics() {
   shared_->cache_metrics.evictions.add(stats.evictions - std::exchange(evictions_seen_, stats.evictions));
 }
 
+std::size_t Server::purge(std::string_view prefix) {
+  const std::size_t removed = store_.erase_prefix(prefix);
+  if (flusher_) flusher_->write_soon();
+  return removed;
+}
+
 std::string Server::metrics_text() {
   update_cache_metrics();
   runtime_->update_metrics(concurrency::TimePoint::clock::now());

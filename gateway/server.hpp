@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -57,7 +58,8 @@ class Server {
   [[nodiscard]] const Runtime& runtime() const { return *runtime_; }
   /// All metrics as Prometheus text, up to date.
   [[nodiscard]] std::string metrics_text();
-  [[nodiscard]] StaleStore& store() { return store_; }
+  /// Removes what is stored under keys that begin with `prefix`, from `cache_file` too; returns the number of entries.
+  std::size_t purge(std::string_view prefix);
 
  private:
   struct Running;  // a worker and its thread

@@ -58,6 +58,12 @@ void StaleFlusher::start() {
   thread_ = std::thread(&StaleFlusher::run, this);
 }
 
+void StaleFlusher::write_soon() {
+  const std::lock_guard lock(mutex_);
+  is_due_ = true;
+  woken_.notify_one();
+}
+
 void StaleFlusher::finish() {
   stop(Stop::after_a_last_write);
 }
@@ -65,7 +71,7 @@ void StaleFlusher::finish() {
 void StaleFlusher::stop(Stop how) {
   const std::lock_guard lock(mutex_);
   stop_ = how;
-  stopped_.notify_one();
+  woken_.notify_one();
 }
 
 void StaleFlusher::run() {
@@ -76,7 +82,8 @@ void StaleFlusher::run() {
   for (Stop stop = Stop::no; stop == Stop::no;) {
     {
       std::unique_lock lock(mutex_);
-      stopped_.wait_for(lock, period_, [this] { return stop_ != Stop::no; });
+      woken_.wait_for(lock, period_, [this] { return stop_ != Stop::no || is_due_; });
+      is_due_ = false;
       stop = stop_;
     }
     if (stop != Stop::now) write();

@@ -29,6 +29,8 @@ class StaleFlusher {
 
   /// Begins to write every `period`.
   void start();
+  /// Writes without waiting for the end of the period: something was removed that must not come back.
+  void write_soon();
   /// Writes a last time, after which is_finished(). Call after start().
   void finish();
   [[nodiscard]] bool is_finished() const { return is_finished_; }
@@ -50,8 +52,9 @@ class StaleFlusher {
   std::atomic<bool> is_finished_{false};
 
   std::mutex mutex_;
-  std::condition_variable stopped_;
+  std::condition_variable woken_;
   Stop stop_ = Stop::no;
+  bool is_due_ = false;
   std::thread thread_;
 };
 

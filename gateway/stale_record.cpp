@@ -54,6 +54,9 @@ std::string StaleHead::text() const {
 }
 
 StaleHead::State StaleHead::read(std::string_view bytes) {
+  // What a loss of power leaves where data had not reached the disk.
+  const bool is_blank = bytes.size() == kSize && bytes.find_first_not_of('\0') == std::string_view::npos;
+  if (is_blank) return State::damaged;
   if (bytes.size() < kMagic.size()) {
     return !bytes.empty() && kMagic.starts_with(bytes) ? State::damaged : State::absent;
   }

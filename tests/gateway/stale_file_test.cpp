@@ -333,10 +333,12 @@ TEST_F(StaleFile, ThatIsNotOursIsNeitherReadNorOverwritten) {
   EXPECT_EQ(write_stale_file(path_, store, kThen).problem, "is no regular file");
 }
 
-TEST_F(StaleFile, ThatIsMissingOrEmptyIsNothingAndMayBeWritten) {
+TEST_F(StaleFile, ThatIsMissingEmptyOrBlankHasNothingAndMayBeWritten) {
   EXPECT_EQ(read().first.found, Found::nothing);
   set_content("");
   EXPECT_EQ(read().first.found, Found::nothing);
+  set_content(std::string(4096, '\0'));
+  EXPECT_EQ(read().first.problem, "both its heads are damaged") << "by a loss of power";
   write({});
   EXPECT_EQ(read().first.found, Found::ours);
 }

@@ -70,6 +70,17 @@ TEST_F(Flusher, WritesALastTimeAndTheNextOneReadsIt) {
   EXPECT_EQ(next.stats().entries, 2U);
 }
 
+TEST_F(Flusher, WritesSoonWhenToldTo) {
+  StaleStore store(1 << 20, 1);
+  put(store, "a");
+  const auto flusher = make(store);
+  flusher->start();
+  flusher->write_soon();
+  while (!std::filesystem::exists(path_)) std::this_thread::yield();
+  StaleStore next(1 << 20, 1);
+  EXPECT_EQ(read_stale_file(path_, next, Moment::current()).entries, 1U);
+}
+
 TEST_F(Flusher, WritesNothingWhenItIsOnlyDestroyed) {
   StaleStore store(1 << 20, 1);
   {

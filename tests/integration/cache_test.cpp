@@ -223,5 +223,39 @@ TEST_F(Cache, ServesOthersWhatAHeaderCannotChange) {
   expect("/a", "x=cached;age=0", "1", "X-Trace: 2\r\n");
 }
 
+TEST_F(Cache, KeepsApartCallsThatMakeDifferentRequestsOfTheSameClientHeader) {
+  serve(R"({"path": "/user", "calls": [{"name": "x", "backend": "s", "path": "/x",
+             "headers": {"X-Id": "user-{header.x-user}"}, "cache": {"ttl": "1h", "vary": ["x-user"]}}]},
+           {"path": "/guest", "calls": [{"name": "x", "backend": "s", "path": "/x",
+             "headers": {"X-Id": "guest-{header.x-user}"}, "cache": {"ttl": "1h", "vary": ["x-user"]}}]},
+           {"path": "/plain", "calls": [{"name": "x", "backend": "s", "path": "/x",
+             "forward": {"headers": ["x-user"]}, "cache": {"ttl": "1h", "vary": ["x-user"]}}]},
+           {"path": "/nobody", "calls": [{"name": "x", "backend": "s", "path": "/x",
+             "cache": {"ttl": "1h", "vary": ["x-user"]}}]})");
+  int number = 0;
+  for (const std::string target : {"/user", "/guest", "/plain", "/nobody"}) {
+    s_.answer_json(std::to_string(++number));
+    expect(target, "x=fresh", std::to_string(number), "X-User: alice\r\n");
+    expect(target, "x=cached;age=0", std::to_string(number), "X-User: alice\r\n");
+  }
+}
+
+TEST_F(Cache, KeepsApartWhatClientsClaimOfThoseBeforeThem) {
+  serve_call(R"("headers": {"X-Id": "{header.x-forwarded-for}"},
+                "cache": {"ttl": "1h", "vary": ["x-forwarded-for"]})");
+  s_.answer_json("1");
+  s_.answer_json("2");
+  expect("/a", "x=fresh", "1", "X-Forwarded-For: 10.0.0.1\r\n");
+  expect("/a", "x=fresh", "2", "X-Forwarded-For: 10.0.0.2\r\n");
+}
+
+TEST_F(Cache, KeepsApartOneValueThatLooksLikeTwoAndTwoValues) {
+  serve_call(R"("headers": {"X-Id": "{header.x-user}"}, "cache": {"ttl": "1h", "vary": ["x-user"]})");
+  for (const char* body : {"1", "2", "3"}) s_.answer_json(body);
+  expect("/a", "x=fresh", "1", "X-User: a\tb\r\n");
+  expect("/a", "x=fresh", "2", "X-User: a, b\r\n");
+  expect("/a", "x=fresh", "3", "X-User: a\r\nX-User: b\r\n");
+}
+
 }  // namespace
 }  // namespace sluice::support

@@ -122,5 +122,16 @@ TEST_F(Quorum, DoesNotStartCallsThatWaitForOthers) {
   EXPECT_EQ(calls_of(get("/")), "one=fresh, two=fresh");
 }
 
+TEST_F(Quorum, FallsBackToStoredDataForACallThatFailsAsTheQuorumIsReached) {
+  serve_quorum({}, {}, R"(, "cache": {"stale_if_error": "1h"})");
+  a_.set_faults("hang=header");
+  get("/");
+  for (auto* backend : {&a_, &b_}) backend->set_faults("hang=none;latency_ms=10");
+  c_.set_faults("latency_ms=10;status=500");
+  const RawResponse reply = get("/");
+  EXPECT_EQ(calls_of(reply), "one=fresh, two=fresh, three=stale;age=0;reason=status;status=500");
+  EXPECT_EQ(reply.header("Sluice-Result"), "degraded");
+}
+
 }  // namespace
 }  // namespace sluice::support

@@ -19,6 +19,14 @@ class Stale : public GatewayTest {
           R"(}]}, {"path": "/s/{id}", "deadline": "1s", "calls": [{"name": "x", "backend": "s", "path": "/{id}", )" +
           members + "}]}");
   }
+  std::string runway(const std::string& endpoint) {
+    runtime_->update_metrics(time_.now());
+    const std::string text = metrics_.text();
+    const std::string series = "sluice_stale_runway_seconds{endpoint=\"" + endpoint + "\",call=\"x\"} ";
+    const auto at = text.find(series);
+    if (at == std::string::npos) return "nothing";
+    return text.substr(at + series.size(), text.find('\n', at) - at - series.size());
+  }
 };
 
 TEST_F(Stale, StandsInForEveryKindOfFailure) {
@@ -206,14 +214,6 @@ TEST_F(Stale, AfterIsLeftOutWhereTheWindowEndsBefore) {
 
 TEST_F(Stale, TellsWhenTheFirstOfWhatIsServedEnds) {
   serve_calls(R"("cache": {"stale_if_error": "100s"})");
-  const auto runway = [&](const std::string& endpoint) {
-    runtime_->update_metrics(time_.now());
-    const std::string text = metrics_.text();
-    const std::string series = "sluice_stale_runway_seconds{endpoint=\"" + endpoint + "\",call=\"x\"} ";
-    const auto at = text.find(series);
-    if (at == std::string::npos) return std::string("nothing");
-    return text.substr(at + series.size(), text.find('\n', at) - at - series.size());
-  };
   s_.answer_json("1");
   s_.answer_json("2");
   s_.answer("HTTP/1.1 500 X\r\nContent-Length: 0\r\n\r\n");
@@ -234,6 +234,20 @@ TEST_F(Stale, TellsWhenTheFirstOfWhatIsServedEnds) {
   EXPECT_EQ(runway("/s/{id}"), "+Inf") << "a minute later nobody asks for it any more";
   get("/s/new");
   EXPECT_EQ(runway("/s/{id}"), "9");
+}
+
+TEST_F(Stale, TellsWhenItEndsWhileItOnlyCannotBeRefreshed) {
+  serve_calls(R"("cache": {"ttl": "1s", "stale_while_revalidate": "100s"})");
+  get("/");
+  time_.advance(5s);
+  get("/");
+  time_.settle();
+  EXPECT_EQ(runway("/"), "+Inf") << "it was refreshed";
+  a_.set_faults("status=500");
+  time_.advance(5s);
+  EXPECT_EQ(calls_of(get("/")), "x=cached;age=5");
+  time_.settle();
+  EXPECT_EQ(runway("/"), "96");
 }
 
 }  // namespace

@@ -256,6 +256,18 @@ class CacheFile(unittest.TestCase):
             self.assertGreaterEqual(int(outcome.group(1)), 100)
             self.assertEqual(self.gateway.end(), 0)
 
+    def test_what_was_purged_does_not_come_back_after_a_kill(self):
+        self.backend()
+        self.serve("(not there yet)", cache_flush="1d")
+        get(self.address, "/user/1")
+        for query in ("?prefix=/users", "?bakend=users", "?backend=users&prefx=/"):
+            self.assertEqual(get(self.admin, "/api/v1/cache" + query, "DELETE")[0].status, 400, query)
+        self.assertEqual(get(self.admin, "/api/v1/cache?backend=users&prefix=/users/1", "DELETE")[1], '{"removed":1}\n')
+        while self.writes("success") < 1:
+            pass
+        self.gateway.end(signal.SIGKILL)
+        self.assertEqual(self.serve(r"cache_file \S*: (.*)"), "0 entries read")
+
     def test_a_kill_in_the_middle_of_a_write_leaves_a_whole_file(self):
         self.backend("bytes=100000")
         self.serve("(not there yet)", cache_flush="100ms")
