@@ -67,8 +67,7 @@ void Connection::read() {
       buffer_.resize(std::max(kLargeBuffer, buffer_.size() * 2));
     }
   }
-  socket_.async_read_some(asio::buffer(buffer_.data() + end_, buffer_.size() - end_),
-                          [self = shared_from_this()](error_code ec, std::size_t size) { self->on_read(ec, size); });
+  socket_.start_read(read_, shared_from_this(), buffer_.data() + end_, buffer_.size() - end_);
 }
 
 void Connection::on_read(error_code ec, std::size_t size) {
@@ -208,6 +207,17 @@ void Connection::write_now(Buffers& rest, bool& is_broken) {
   error_code ec;
   consume(rest, socket_.write_some(rest, ec));
   is_broken = ec && ec != asio::error::would_block;
+  if (is_broken) read_what_is_left();
+}
+
+/// The connection was reset. If that came with the last bytes that were read, no event tells the pending read.
+void Connection::read_what_is_left() {
+  while (state_ == State::busy && !finished_ && !paused_ && !read_.has_read()) {
+    error_code ec;
+    const std::size_t size = socket_.read_some(asio::buffer(buffer_.data() + end_, buffer_.size() - end_), ec);
+    if (ec == asio::error::would_block) return;
+    on_read(ec, size);
+  }
 }
 
 /// Ends early when the response is over, the connection broke, or `ctx` is done.

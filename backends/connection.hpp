@@ -4,6 +4,7 @@
 #include "backends/request.hpp"
 #include "backends/request_writer.hpp"
 #include "backends/response_parser.hpp"
+#include "backends/socket.hpp"
 #include "concurrency/context.hpp"
 #include "concurrency/loop.hpp"
 #include "concurrency/park.hpp"
@@ -17,11 +18,8 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/ip/tcp.hpp>
 
 namespace sluice::backends {
-
-using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, concurrency::Executor>;
 
 /// One exchange at a time; a read is always pending, also while idle, so a connection that the server closes (or on
 /// which it speaks unasked) is known to be dead before it is used again. Responses are parsed as they arrive, without
@@ -85,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_head(const concurrency::Context& ctx, const Request& request);
   [[nodiscard]] bool start(const concurrency::Context& ctx, const Request& request, bool is_stream);
   void write_now(Buffers& rest, bool& is_broken);
+  void read_what_is_left();
   concurrency::Task<> write_rest(concurrency::Context ctx, Buffers& rest);
   concurrency::Task<bool> wait_for_news(concurrency::Context ctx);
   [[nodiscard]] std::optional<Failure> failure() const;
@@ -110,6 +109,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ResponseParser parser_;
   std::string head_;
   RequestWriter writer_{head_};
+  PendingRead read_{this, [](void* self, boost::system::error_code ec, std::size_t size) {
+                      static_cast<Connection*>(self)->on_read(ec, size);
+                    }};
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  // of what is received and not yet parsed
   std::size_t end_ = 0;

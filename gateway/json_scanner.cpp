@@ -1,44 +1,58 @@
 // The state machine of the JSON validator: one byte decides a step, detail/json_runs.hpp skips the bytes that decide
-// nothing.
+// nothing, detail/json_blocks.hpp passes over what it can at once.
 #include "gateway/json_scanner.hpp"
 
+#include "gateway/detail/json_blocks.hpp"
 #include "gateway/detail/json_runs.hpp"
 
 namespace sluice::gateway {
 using namespace detail;
+namespace {
+
+constexpr std::size_t kWorthBlocks = 400;  // bytes: setting out costs as much as some tokens
+const PassTokens kPassTokens = fastest_pass();
+
+}  // namespace
 
 bool JsonScanner::feed(std::string_view chunk) {
   const char* const begin = chunk.data();
   const char* const end = begin + chunk.size();
   const char* p = begin;
-  State state = state_;
-  std::size_t depth = depth_;
-  bool in_object = in_object_;
+  JsonPlace& place = place_;
+  State state = place.state;
   bool in_name = in_name_;
+  bool may_use_blocks =
+      kPassTokens != nullptr && (pace_ == Pace::blocks || (pace_ == Pace::fastest && chunk.size() >= kWorthBlocks));
 
   const auto offset = [&] { return consumed_ + static_cast<std::size_t>(p - begin); };
   const auto begin_value = [&](JsonKind kind) {
-    if (depth != 0) return;
+    if (place.depth != 0) return;
     value_.kind = kind;
     value_.slice.begin = offset();
   };
   const auto end_value = [&] {
-    state = depth == 0 ? State::done : State::after_value;
-    if (depth == 0) value_.slice.end = offset();
+    state = place.depth == 0 ? State::done : State::after_value;
+    if (place.depth == 0) value_.slice.end = offset();
   };
   const auto close = [&] {
     ++p;
-    --depth;
-    in_object = outer_in_object_[depth];
+    place.close();
     end_value();
   };
 
   while (p != end) {
+    if (may_use_blocks && state <= State::after_value && place.depth != 0) {
+      may_use_blocks = false;
+      place.state = state;
+      p = kPassTokens(p, end, place);
+      state = place.state;
+      if (p == end) break;
+    }
     const char c = *p;
     switch (state) {  // a byte that is not what the state waits for breaks out
       case State::first_element:
         if (c == ']') {
-          value_.is_empty = depth == 1;
+          value_.is_empty = place.depth == 1;
           close();
           continue;
         }
@@ -48,12 +62,10 @@ bool JsonScanner::feed(std::string_view chunk) {
           begin_value(JsonKind::string);
           state = State::string;
         } else if (c == '{' || c == '[') {
-          if (depth == kMaxDepth) return fail("nested deeper than 512 levels", offset());
+          if (place.depth == kMaxDepth) return fail("nested deeper than 512 levels", offset());
           begin_value(c == '{' ? JsonKind::object : JsonKind::array);
-          outer_in_object_[depth] = in_object;
-          ++depth;
-          in_object = c == '{';
-          state = in_object ? State::first_member : State::first_element;
+          place.open(c == '{');
+          state = place.state;
         } else if (is_digit(c) || c == '-') {
           begin_value(JsonKind::number);
           state = c == '-' ? State::minus : c == '0' ? State::zero : State::integer;
@@ -68,7 +80,7 @@ bool JsonScanner::feed(std::string_view chunk) {
         continue;
       case State::first_member:
         if (c == '}') {
-          value_.is_empty = depth == 1;
+          value_.is_empty = place.depth == 1;
           close();
           continue;
         }
@@ -87,10 +99,10 @@ bool JsonScanner::feed(std::string_view chunk) {
       case State::after_value:
         if (c == ',') {
           ++p;
-          state = in_object ? State::member : State::value;
+          state = place.in_object ? State::member : State::value;
           continue;
         }
-        if (c != (in_object ? '}' : ']')) break;
+        if (c != (place.in_object ? '}' : ']')) break;
         close();
         continue;
       case State::done:
@@ -207,23 +219,21 @@ bool JsonScanner::feed(std::string_view chunk) {
     p = skip_space(p + 1, end);
   }
 
-  state_ = state;
-  depth_ = depth;
-  in_object_ = in_object;
+  place.state = state;
   in_name_ = in_name;
   consumed_ += chunk.size();
   return state != State::failed;
 }
 
 bool JsonScanner::finish() {
-  switch (state_) {
+  switch (place_.state) {
     case State::zero:
     case State::integer:
     case State::fraction:
     case State::exponent_digits:
-      if (depth_ != 0) break;
+      if (place_.depth != 0) break;
       value_.slice.end = consumed_;
-      state_ = State::done;
+      place_.state = State::done;
       return true;
     case State::done:
       return true;
@@ -232,12 +242,12 @@ bool JsonScanner::finish() {
     default:
       break;
   }
-  return fail(state_ == State::value && depth_ == 0 ? "no value" : "unexpected end", consumed_);
+  return fail(place_.state == State::value && place_.depth == 0 ? "no value" : "unexpected end", consumed_);
 }
 
 bool JsonScanner::fail(std::string_view text, std::size_t offset) {
   problem_ = {text, offset};
-  state_ = State::failed;
+  place_.state = State::failed;
   return false;
 }
 

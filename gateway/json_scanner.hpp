@@ -1,7 +1,8 @@
 // The validator of JSON bodies on the request path: strict RFC 8259, fed chunk by chunk, builds no tree.
 #pragma once
 
-#include <bitset>
+#include "gateway/detail/json_place.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -48,9 +49,12 @@ struct JsonProblem {
 /// Thread: one worker.
 class JsonScanner {
  public:
-  static constexpr std::size_t kMaxDepth = 512;  ///< of nested objects and arrays; one more is refused
+  static constexpr std::size_t kMaxDepth = detail::JsonPlace::kMaxDepth;  ///< of nested objects and arrays
+  /// All give the same verdicts. `blocks` uses what vectors this processor has wherever it can, `fastest` where that
+  /// pays.
+  enum class Pace : std::uint8_t { fastest, bytes, blocks };
 
-  JsonScanner() = default;
+  explicit JsonScanner(Pace pace = Pace::fastest) : pace_(pace) {}
   JsonScanner(const JsonScanner&) = delete;
   JsonScanner& operator=(const JsonScanner&) = delete;
 
@@ -67,45 +71,20 @@ class JsonScanner {
   [[nodiscard]] const JsonProblem& problem() const { return problem_; }
 
  private:
-  /// What the next byte is for. White space may stand before the token that the states up to `done` wait for.
-  enum class State : std::uint8_t {
-    value,
-    first_element,
-    first_member,
-    member,
-    colon,
-    after_value,
-    done,
-    string,
-    escape,
-    hex_digit,
-    continuation,
-    literal,
-    minus,
-    zero,
-    integer,
-    point,
-    fraction,
-    exponent,
-    exponent_sign,
-    exponent_digits,
-    failed,
-  };
+  using State = detail::JsonPlace::State;
 
   static std::string_view expectation(State state);
   bool fail(std::string_view text, std::size_t offset);
 
-  State state_ = State::value;
-  bool in_object_ = false;            // the innermost open container is an object
+  detail::JsonPlace place_;
+  const Pace pace_;
   bool in_name_ = false;              // the string being read is a member's name
   std::uint8_t more_ = 0;             // bytes that the escape or the UTF-8 sequence still needs
   unsigned char low_ = 0, high_ = 0;  // bounds of the next continuation byte
   const char* rest_ = "";             // what is left of a literal
-  std::size_t depth_ = 0;             // open containers
   std::size_t consumed_ = 0;          // bytes of the chunks before this one
   JsonValue value_;
   JsonProblem problem_;
-  std::bitset<kMaxDepth> outer_in_object_;  // in_object_ of the containers further out
 };
 
 }  // namespace sluice::gateway

@@ -71,6 +71,9 @@ class Session : public std::enable_shared_from_this<Session> {
   boost::asio::ip::address client_address_;
   std::string client_;
   RequestParser parser_;
+  backends::PendingRead read_{this, [](void* self, boost::system::error_code ec, std::size_t size) {
+                                static_cast<Session*>(self)->on_read(ec, size);
+                              }};
   std::vector<char> in_;
   std::size_t begin_ = 0;  // of what is received and not yet parsed
   std::size_t end_ = 0;

@@ -37,8 +37,7 @@ void Session::read() {
   }
   stop_watching();
   reading_ = true;
-  socket_.async_read_some(asio::buffer(in_.data() + end_, in_.size() - end_),
-                          [self = shared_from_this()](error_code ec, std::size_t size) { self->on_read(ec, size); });
+  socket_.start_read(read_, shared_from_this(), in_.data() + end_, in_.size() - end_);
 }
 
 void Session::on_read(error_code ec, std::size_t size) {

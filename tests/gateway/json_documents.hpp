@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 namespace sluice::gateway {
 
 using namespace std::string_literals;
@@ -39,13 +41,22 @@ inline bool feed(JsonScanner& scanner, std::string_view chunk) {
   return scanner.feed({copy.get(), chunk.size()});
 }
 
-inline Verdict scan(const std::vector<std::string_view>& chunks) {
-  JsonScanner scanner;
+inline Verdict scan(const std::vector<std::string_view>& chunks, JsonScanner::Pace pace) {
+  JsonScanner scanner(pace);
   for (const auto chunk : chunks) {
     if (!feed(scanner, chunk)) return {false, {}, scanner.problem()};
   }
   const bool is_valid = scanner.finish();
   return {is_valid, scanner.value(), scanner.problem()};
+}
+
+/// At each pace, of which none may judge otherwise.
+inline Verdict scan(const std::vector<std::string_view>& chunks) {
+  const Verdict verdict = scan(chunks, JsonScanner::Pace::fastest);
+  for (const auto pace : {JsonScanner::Pace::bytes, JsonScanner::Pace::blocks}) {
+    EXPECT_EQ(scan(chunks, pace), verdict) << "pace " << int(pace);
+  }
+  return verdict;
 }
 
 inline Verdict scan(std::string_view document) {

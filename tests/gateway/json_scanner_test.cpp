@@ -170,6 +170,29 @@ TEST(JsonScanner, CountsOffsetsOverTheWholeDocument) {
   EXPECT_EQ(scanner.problem().text, "expected a value"sv);
 }
 
+TEST(JsonScanner, JudgesAlikeAtEachPaceWhereverABlockBeginsAndEnds) {
+  std::vector<std::string> documents = valid_documents();
+  for (const auto& refused : refused_documents()) documents.push_back(refused.document);
+  for (const auto& document : documents) {
+    SCOPED_TRACE(document);
+    for (std::size_t ahead = 0; ahead < 66; ++ahead) {
+      const std::string spaces(ahead, ' '), text(ahead, 'x');
+      (void)scan("[" + spaces + document + "]");
+      (void)scan("{\"" + text + "\":" + document + "," + spaces + "\"b\":1}");
+      (void)scan("[\"" + text + "\"," + document + text + "," + document + "]");
+    }
+  }
+}
+
+TEST(JsonScanner, JudgesAlikeAtEachPaceHoweverDeep) {
+  for (const std::size_t levels : {58u, 59u, 60u, 61u, 64u, 65u, 128u, 511u, 512u, 513u}) {
+    (void)scan(nested(levels, "[", "", "]"));
+    (void)scan(nested(levels, "{\"a\":[1,", "{\"b\":2}", "]}"));
+    (void)scan(nested(levels, "{\"a\":[1,", "{\"b\":2}", "},]"));
+    (void)scan("[" + nested(levels / 2, "[{\"a\":", "[1,2]", "},{\"b\":[]}]") + ",{\"c\":null}]");
+  }
+}
+
 /// Where nlohmann_json judges otherwise, on purpose: it
 /// - skips a byte order mark,
 /// - takes a NUL for the end of the text,
@@ -207,11 +230,11 @@ TEST(JsonScanner, DiffersFromAnotherParserOnlyWhereThatIsMeant) {
   }
 }
 
-/// A document of about a kilobyte, so that runs of many bytes and their ends are met everywhere.
-std::string long_document(std::mt19937& random) {
+/// A document of `size` bytes or some more, so that runs of many bytes and their ends are met everywhere.
+std::string long_document(std::mt19937& random, std::size_t size = 1000) {
   const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
   std::string document = "[0";
-  while (document.size() < 1000) {
+  while (document.size() < size) {
     document += std::string(below(3), ' ') + ",";
     switch (below(5)) {
       case 0:
@@ -269,6 +292,23 @@ TEST(JsonScanner, AgreesWithAnotherParserOnLongDocumentsWithOneMistake) {
   }
   EXPECT_GT(valid, 300);
   EXPECT_GT(refused, 1'000);
+}
+
+TEST(JsonScanner, JudgesLongDocumentsAlikeAtEachPaceWhereverTheyAreCut) {
+  std::mt19937 random(64);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  int valid = 0, refused = 0;
+  for (int round = 0; round < 200; ++round) {
+    std::string document = long_document(random, 10'000);
+    if (below(2)) document[below(document.size())] = static_cast<char>(below(256));
+    const std::string_view view = document;
+    const std::size_t first = below(view.size()), second = first + below(view.size() - first);
+    const Verdict verdict = scan(document);
+    ASSERT_EQ(scan({view.substr(0, first), view.substr(first, second - first), view.substr(second)}), verdict);
+    ++(verdict.is_valid ? valid : refused);
+  }
+  EXPECT_GT(valid, 50);
+  EXPECT_GT(refused, 50);
 }
 
 TEST(JsonScanner, AgreesWithAnotherParserOnMutatedDocuments) {

@@ -1,0 +1,85 @@
+#include "backends/socket.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <utility>
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/io_context.hpp>
+
+namespace sluice::backends {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+/// Whether the system says that nothing is left to read, not even the end.
+bool is_drained(msghdr& message) {
+  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != IPPROTO_TCP || header->cmsg_type != TCP_CM_INQ) return false;
+  int left = 0;
+  std::memcpy(&left, CMSG_DATA(header), sizeof left);
+  return left == 0;
+}
+
+}  // namespace
+
+PendingRead::PendingRead(void* owner, Done function)
+    : reactor_op(error_code(), &PendingRead::perform, &PendingRead::complete), owner_(owner), done_(function) {}
+
+PendingRead::status PendingRead::perform(reactor_op* base) {
+  auto& read = *static_cast<PendingRead*>(base);
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  iovec buffer{read.data_, read.size_};
+  msghdr message{};
+  message.msg_iov = &buffer;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t size = 0;
+  do {
+    size = ::recvmsg(read.descriptor_, &message, MSG_DONTWAIT);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return not_done;
+  read.has_read_ = true;
+  read.bytes_transferred_ = size > 0 ? static_cast<std::size_t>(size) : 0;
+  if (size > 0) {
+    read.ec_ = error_code();
+  } else {
+    read.ec_ = size == 0 ? error_code(asio::error::eof) : error_code(errno, asio::error::get_system_category());
+  }
+  // After `done_and_exhausted` Asio does not try again before epoll reports the next event.
+  return size > 0 && is_drained(message) ? done_and_exhausted : done;
+}
+
+void PendingRead::complete(void* scheduler, asio::detail::operation* base, const error_code&, std::size_t) {
+  auto& read = *static_cast<PendingRead*>(base);
+  const auto owner = std::exchange(read.keeps_alive_, nullptr);
+  read.has_read_ = false;
+  if (scheduler != nullptr) read.done_(read.owner_, read.ec_, read.bytes_transferred_);
+}
+
+Socket::Socket(const concurrency::Executor& executor)
+    : Base(executor), reactor_(&asio::use_service<asio::detail::reactor>(executor.context())) {}
+
+void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size) {
+  if (read.has_read_) return;
+  read.data_ = data;
+  read.size_ = size;
+  if (read.keeps_alive_ != nullptr) return;
+  auto& socket = impl_.get_implementation();
+  if (!std::exchange(asks_what_is_left_, true)) {
+    const int on = 1;
+    (void)::setsockopt(socket.socket_, IPPROTO_TCP, TCP_INQ, &on, sizeof on);  // without it reads are tried at once
+  }
+  read.keeps_alive_ = std::move(owner);
+  read.descriptor_ = socket.socket_;
+  read.ec_ = error_code();
+  read.bytes_transferred_ = 0;
+  reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, true);
+}
+
+}  // namespace sluice::backends

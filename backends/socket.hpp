@@ -1,0 +1,65 @@
+// A TCP socket that is read from only when there is something to read.
+#pragma once
+
+#include "concurrency/task.hpp"
+
+#include <cstddef>
+#include <memory>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/detail/reactor.hpp>
+#include <boost/asio/detail/reactor_op.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
+
+namespace sluice::backends {
+
+class Socket;
+
+/// The one read of a socket that may be pending; a member of who owns the socket. *one worker*
+class PendingRead : private boost::asio::detail::reactor_op {
+ public:
+  using Done = void (*)(void* owner, boost::system::error_code ec, std::size_t size);
+
+  PendingRead(void* owner, Done function);
+  PendingRead(const PendingRead&) = delete;
+  PendingRead& operator=(const PendingRead&) = delete;
+
+  /// It has read, and its function is about to be called.
+  [[nodiscard]] bool has_read() const { return has_read_; }
+
+ private:
+  friend class Socket;
+
+  static status perform(reactor_op* base);
+  static void complete(void* scheduler, boost::asio::detail::operation* base, const boost::system::error_code& ec,
+                       std::size_t size);
+
+  void* const owner_;
+  const Done done_;
+  std::shared_ptr<void> keeps_alive_;  // while pending
+  bool has_read_ = false;
+  int descriptor_ = -1;
+  char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Asio's reads try at once, in vain whenever a whole message has just been read: a third of a request's system calls.
+/// start_read() asks the system with each read what is left (TCP_INQ), and does not try when it was nothing.
+class Socket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, concurrency::Executor> {
+  using Base = boost::asio::basic_stream_socket<boost::asio::ip::tcp, concurrency::Executor>;
+
+ public:
+  explicit Socket(const concurrency::Executor& executor);
+
+  /// Reads what there is, at least a byte, into `data`; then, in a turn of the loop, calls `read`'s function with the
+  /// error or the size. If it is pending already, only `data` changes. Closing the socket ends it with
+  /// operation_aborted. The read lives as long as `owner`, which is kept alive as long as it is pending.
+  void start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size);
+
+ private:
+  boost::asio::detail::reactor* reactor_;
+  bool asks_what_is_left_ = false;
+};
+
+}  // namespace sluice::backends

@@ -1,0 +1,173 @@
+// Socket: what comes is read, an end is noticed however it comes, and a close ends what waits.
+#include "backends/socket.hpp"
+
+#include "concurrency/loop.hpp"
+#include "concurrency/virtual_time.hpp"
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <boost/asio/basic_socket_acceptor.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/write.hpp>
+#include <gtest/gtest.h>
+
+namespace sluice::backends {
+namespace {
+
+namespace asio = boost::asio;
+using boost::system::error_code;
+using concurrency::Loop;
+using concurrency::VirtualTime;
+using Tcp = asio::ip::tcp;
+
+/// Reads whenever it is told to, and notes what came.
+struct Reader : std::enable_shared_from_this<Reader> {
+  explicit Reader(Loop& loop) : socket(loop.executor()) {}
+
+  void read(std::size_t most = 64) { socket.start_read(pending, shared_from_this(), bytes.data(), most); }
+  void on_read(error_code ec, std::size_t size) { news.push_back(ec ? ec.message() : std::string(bytes.data(), size)); }
+
+  Socket socket;
+  PendingRead pending{
+      this, [](void* self, error_code ec, std::size_t size) { static_cast<Reader*>(self)->on_read(ec, size); }};
+  std::array<char, 64> bytes{};
+  std::vector<std::string> news;
+};
+
+/// A reader, and the socket that writes to it.
+struct Pair {
+  explicit Pair(Loop& loop) : peer(loop.executor()), reader(std::make_shared<Reader>(loop)) {
+    asio::basic_socket_acceptor<Tcp, concurrency::Executor> acceptor(
+        loop.executor(), Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    peer.connect(acceptor.local_endpoint());
+    acceptor.accept(reader->socket);
+  }
+  void write(const std::string& text) { asio::write(peer, asio::buffer(text)); }
+
+  Socket peer;
+  std::shared_ptr<Reader> reader;
+};
+
+using News = std::vector<std::string>;
+const std::string kEnd = error_code(asio::error::eof).message();
+const std::string kAborted = error_code(asio::error::operation_aborted).message();
+
+TEST(Socket, ReadsWhatIsThereAndWhatComesLater) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.write("early");
+  pair.reader->read();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, News{"early"});
+  pair.reader->read();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, News{"early"});
+  pair.write("late");
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"early", "late"}));
+  pair.write("unread meanwhile");
+  time.loop().poll();
+  pair.reader->read();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"early", "late", "unread meanwhile"}));
+}
+
+TEST(Socket, ReadsInPiecesWhatDoesNotFit) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.write("abcdef");
+  for (int i = 0; i < 3; ++i) {
+    pair.reader->read(2);
+    time.loop().poll();
+  }
+  pair.reader->read(2);
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"ab", "cd", "ef"}));
+  pair.write("g");
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"ab", "cd", "ef", "g"}));
+}
+
+TEST(Socket, NoticesAnEndThatComesWithTheLastBytes) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.reader->read();
+  pair.write("last");
+  pair.peer.shutdown(Tcp::socket::shutdown_send);
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, News{"last"});
+  pair.reader->read();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"last", kEnd}));
+}
+
+TEST(Socket, NoticesAnEndThatComesAfterTheLastBytes) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.write("last");
+  pair.reader->read();
+  time.loop().poll();
+  pair.reader->read();
+  time.loop().poll();
+  pair.peer.close();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"last", kEnd}));
+}
+
+TEST(Socket, NoticesAReset) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.reader->read();
+  time.loop().poll();
+  pair.peer.set_option(asio::socket_base::linger(true, 0));
+  pair.peer.close();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, News{error_code(asio::error::connection_reset).message()});
+}
+
+TEST(Socket, EndsAPendingReadWhenItIsClosedAndKeepsItsOwnerUntilThen) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  const std::weak_ptr<Reader> owner = pair.reader;
+  pair.reader->read();
+  time.loop().poll();
+  pair.reader->socket.close();
+  Reader* const reader = pair.reader.get();
+  pair.reader.reset();
+  ASSERT_FALSE(owner.expired());
+  EXPECT_TRUE(reader->news.empty());
+  const auto held = owner.lock();
+  time.loop().poll();
+  EXPECT_EQ(held->news, News{kAborted});
+  EXPECT_EQ(held.use_count(), 1);
+}
+
+TEST(Socket, DestroysWhatWaitsWithTheLoop) {
+  std::weak_ptr<Reader> owner;
+  {
+    VirtualTime time;
+    Pair pair(time.loop());
+    owner = pair.reader;
+    pair.reader->read();
+    time.loop().poll();
+  }
+  EXPECT_TRUE(owner.expired());
+}
+
+TEST(Socket, ReadsIntoTheBufferThatWasGivenLast) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  std::array<char, 8> other{};
+  pair.reader->read();
+  pair.reader->socket.start_read(pair.reader->pending, pair.reader, other.data(), other.size());
+  pair.write("moved");
+  time.loop().poll();
+  EXPECT_EQ(std::string(other.data(), 5), "moved");
+  EXPECT_EQ(pair.reader->news.size(), 1u);
+}
+
+}  // namespace
+}  // namespace sluice::backends
