@@ -67,7 +67,8 @@ void Connection::read() {
       buffer_.resize(std::max(kLargeBuffer, buffer_.size() * 2));
     }
   }
-  socket_.start_read(read_, shared_from_this(), buffer_.data() + end_, buffer_.size() - end_);
+  const bool is_due = state_ == State::busy && !finished_;
+  socket_.start_read(read_, shared_from_this(), buffer_.data() + end_, buffer_.size() - end_, is_due);
 }
 
 void Connection::on_read(error_code ec, std::size_t size) {

@@ -52,7 +52,8 @@ PendingRead::status PendingRead::perform(reactor_op* base) {
     read.ec_ = size == 0 ? error_code(asio::error::eof) : error_code(errno, asio::error::get_system_category());
   }
   // After `done_and_exhausted` Asio does not try again before epoll reports the next event.
-  return size > 0 && is_drained(message) ? done_and_exhausted : done;
+  read.was_drained_ = size > 0 && is_drained(message);
+  return read.was_drained_ ? done_and_exhausted : done;
 }
 
 void PendingRead::complete(void* scheduler, asio::detail::operation* base, const error_code&, std::size_t) {
@@ -65,7 +66,7 @@ void PendingRead::complete(void* scheduler, asio::detail::operation* base, const
 Socket::Socket(const concurrency::Executor& executor)
     : Base(executor), reactor_(&asio::use_service<asio::detail::reactor>(executor.context())) {}
 
-void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size) {
+void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size, bool is_due) {
   if (read.has_read_) return;
   read.data_ = data;
   read.size_ = size;
@@ -79,6 +80,9 @@ void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, char* da
   read.descriptor_ = socket.socket_;
   read.ec_ = error_code();
   read.bytes_transferred_ = 0;
+  if (is_due && std::exchange(read.was_drained_, false) && PendingRead::perform(&read) != PendingRead::not_done) {
+    return reactor_->post_immediate_completion(&read, false);
+  }
   reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, true);
 }
 

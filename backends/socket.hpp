@@ -39,6 +39,7 @@ class PendingRead : private boost::asio::detail::reactor_op {
   const Done done_;
   std::shared_ptr<void> keeps_alive_;  // while pending
   bool has_read_ = false;
+  bool was_drained_ = false;  // by the last read
   int descriptor_ = -1;
   char* data_ = nullptr;
   std::size_t size_ = 0;
@@ -55,7 +56,11 @@ class Socket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, con
   /// Reads what there is, at least a byte, into `data`; then, in a turn of the loop, calls `read`'s function with the
   /// error or the size. If it is pending already, only `data` changes. Closing the socket ends it with
   /// operation_aborted. The read lives as long as `owner`, which is kept alive as long as it is pending.
-  void start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size);
+  ///
+  /// What is left, in TCP_INQ, counts the end of the stream, but not a reset that came together with the last bytes:
+  /// whoever is in the middle of a message (`is_due`) has it tried at once, who waits for the next one learns of a
+  /// reset when it comes alone, or by a write that fails.
+  void start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size, bool is_due);
 
  private:
   boost::asio::detail::reactor* reactor_;

@@ -58,7 +58,7 @@ class Session : public std::enable_shared_from_this<Session> {
                                           const RouteMatch& match, concurrency::TimePoint deadline);
 
   RequestParser::State parse();
-  void read();
+  void read(bool is_due = false);  // the rest of a request (socket.hpp)
   void on_read(boost::system::error_code ec, std::size_t size);
   void watch();
   void stop_watching();

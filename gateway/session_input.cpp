@@ -21,7 +21,7 @@ using concurrency::Context;
 using concurrency::Task;
 using State = RequestParser::State;
 
-void Session::read() {
+void Session::read(bool is_due) {
   if (reading_ || gone_) return;
   if (begin_ == end_) begin_ = end_ = 0;
   if (end_ == in_.size()) {
@@ -37,7 +37,7 @@ void Session::read() {
   }
   stop_watching();
   reading_ = true;
-  socket_.start_read(read_, shared_from_this(), in_.data() + end_, in_.size() - end_);
+  socket_.start_read(read_, shared_from_this(), in_.data() + end_, in_.size() - end_, is_due);
 }
 
 void Session::on_read(error_code ec, std::size_t size) {
@@ -78,7 +78,7 @@ void Session::stop_watching() {
 
 Task<bool> Session::more(Context ctx) {
   const std::size_t had = end_ - begin_;
-  read();
+  read(begin_ != end_ || !parser_.untouched());
   if (reading_) {
     concurrency::detail::Parked parked;
     concurrency::detail::ContextWake done(parked, 1);

@@ -27,7 +27,9 @@ using Tcp = asio::ip::tcp;
 struct Reader : std::enable_shared_from_this<Reader> {
   explicit Reader(Loop& loop) : socket(loop.executor()) {}
 
-  void read(std::size_t most = 64) { socket.start_read(pending, shared_from_this(), bytes.data(), most); }
+  void read(std::size_t most = 64, bool is_due = false) {
+    socket.start_read(pending, shared_from_this(), bytes.data(), most, is_due);
+  }
   void on_read(error_code ec, std::size_t size) { news.push_back(ec ? ec.message() : std::string(bytes.data(), size)); }
 
   Socket socket;
@@ -128,6 +130,37 @@ TEST(Socket, NoticesAReset) {
   EXPECT_EQ(pair.reader->news, News{error_code(asio::error::connection_reset).message()});
 }
 
+TEST(Socket, NoticesAResetThatComesWithTheLastBytesOfWhatIsDue) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.reader->read();
+  pair.write("half");
+  pair.peer.set_option(asio::socket_base::linger(true, 0));
+  pair.peer.close();
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, News{"half"});
+  pair.reader->read(64, true);
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"half", error_code(asio::error::connection_reset).message()}));
+}
+
+TEST(Socket, GoesOnReadingWhatIsDueInPieces) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.reader->read();
+  pair.write("a");
+  time.loop().poll();
+  pair.write("bcd");
+  for (int i = 0; i < 4; ++i) {
+    pair.reader->read(1, true);
+    time.loop().poll();
+  }
+  EXPECT_EQ(pair.reader->news, (News{"a", "b", "c", "d"}));
+  pair.write("e");
+  time.loop().poll();
+  EXPECT_EQ(pair.reader->news, (News{"a", "b", "c", "d", "e"}));
+}
+
 TEST(Socket, EndsAPendingReadWhenItIsClosedAndKeepsItsOwnerUntilThen) {
   VirtualTime time;
   Pair pair(time.loop());
@@ -162,7 +195,7 @@ TEST(Socket, ReadsIntoTheBufferThatWasGivenLast) {
   Pair pair(time.loop());
   std::array<char, 8> other{};
   pair.reader->read();
-  pair.reader->socket.start_read(pair.reader->pending, pair.reader, other.data(), other.size());
+  pair.reader->socket.start_read(pair.reader->pending, pair.reader, other.data(), other.size(), false);
   pair.write("moved");
   time.loop().poll();
   EXPECT_EQ(std::string(other.data(), 5), "moved");
