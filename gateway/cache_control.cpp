@@ -1,5 +1,7 @@
 #include "gateway/cache_control.hpp"
 
+#include "gateway/field_syntax.hpp"
+
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
@@ -53,20 +55,8 @@ bool take_key(std::string_view& text) {
   return take_run(text, {kLower, "*"}, {kLower, kDigits, "_-.*"});
 }
 
-bool take_string(std::string_view& text) {
-  for (std::size_t i = 1; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == '"') {
-      text.remove_prefix(i + 1);
-      return true;
-    }
-  }
-  return false;
-}
-
 bool take_item(std::string_view& text) {
-  if (text.starts_with('"')) return take_string(text);
+  if (text.starts_with('"')) return take_quoted(text);
   if (text.starts_with("?0") || text.starts_with("?1")) return take_run(text, {"?"}, {"01"});
   if (text.starts_with(':'))
     return take_run(text, {":"}, {kLower, kUpper, kDigits, "+/="}) && take_run(text, {":"}, {});

@@ -74,7 +74,18 @@ std::string_view take_token(std::string_view& text) {
   return token;
 }
 
-/// Takes a quoted string off the front of `text`; false if there is none that ends.
+template <class Check>
+bool all_elements(std::string_view list, Check check) {
+  bool is_any = false;
+  while (const auto element = backends::next_list_element(list)) {
+    if (!check(*element)) return false;
+    is_any = true;
+  }
+  return is_any;
+}
+
+}  // namespace
+
 bool take_quoted(std::string_view& text) {
   if (!text.starts_with('"')) return false;
   for (std::size_t i = 1; i < text.size(); ++i) {
@@ -87,18 +98,6 @@ bool take_quoted(std::string_view& text) {
   }
   return false;
 }
-
-template <class Check>
-bool all_elements(std::string_view list, Check check) {
-  bool is_any = false;
-  while (const auto element = backends::next_list_element(list)) {
-    if (!check(*element)) return false;
-    is_any = true;
-  }
-  return is_any;
-}
-
-}  // namespace
 
 bool is_authority(std::string_view text) {
   std::size_t host_end = 0;

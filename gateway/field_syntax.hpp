@@ -6,6 +6,9 @@
 
 namespace sluice::gateway {
 
+/// Takes a quoted string off the front of `text`; false if there is none that ends.
+[[nodiscard]] bool take_quoted(std::string_view& text);
+
 /// uri-host [":" port] of RFC 9110 §4.2, without user information; not empty.
 [[nodiscard]] bool is_authority(std::string_view text);
 
