@@ -2,7 +2,14 @@
 #include "gateway/schema.hpp"
 
 #include "gateway/config_keys.hpp"
+#include "gateway/units.hpp"
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include <nlohmann/json.hpp>
@@ -16,6 +23,50 @@ using Kind = Shape::Kind;
 // A string may have references, whose values the schema cannot know.
 std::string or_reference(std::string_view pattern) {
   return std::string(pattern) + "|\\$\\{";
+}
+
+std::string digits(std::uint64_t first, std::uint64_t last) {
+  return first == last ? std::to_string(first) : "[" + std::to_string(first) + "-" + std::to_string(last) + "]";
+}
+
+/// A pattern for the decimal numbers from `low` to `high`, without leading zeros.
+std::string between(std::uint64_t low, std::uint64_t high) {
+  std::string pattern;
+  while (low <= high) {
+    pattern += pattern.empty() ? "" : "|";
+    // As many as possible that differ in one digit, and in those behind it, which may be any.
+    std::uint64_t block = 1;
+    std::size_t any = 0;
+    for (; low != 0 && low % (block * 10) == 0 && low + block * 10 - 1 <= high; block *= 10) ++any;
+    const std::uint64_t first = low / block % 10;
+    const std::uint64_t last = first + std::min(9 - first, (high + 1 - low) / block - 1);
+    if (low >= block * 10) pattern += std::to_string(low / block / 10);
+    pattern += digits(first, last);
+    low += (last - first + 1) * block;
+    std::size_t most = any;
+    for (; first <= 1 && low == block * 10 && low * 10 - 1 <= high; block *= 10, low *= 10)
+      ++most;  // longer ones of any digits
+    if (most != 0) pattern += "[0-9]{" + std::to_string(any) + "," + std::to_string(most) + "}";
+  }
+  return pattern;
+}
+
+/// Texts of numbers with a unit, from `min` to `max`. Of those with a fraction only the part before the point is looked
+/// at, which is exact where both are whole in that unit.
+std::string unit_pattern(const Shape& shape, std::span<const Unit> units) {
+  std::string pattern;
+  const auto add = [&](const std::string& number, std::string_view unit) {
+    pattern += (pattern.empty() ? "^0*(" : "|^0*(") + number + std::string(unit) + "$";
+  };
+  const auto min = static_cast<std::uint64_t>(shape.min);
+  const auto max = static_cast<std::uint64_t>(shape.max);
+  for (const Unit& unit : units) {
+    const std::uint64_t low = (min + unit.factor - 1) / unit.factor;
+    if (low <= max / unit.factor) add(between(low, max / unit.factor) + ")(\\.0+)?", unit.name);
+    if (unit.factor == 1 || max == 0) continue;
+    add(between(min / unit.factor, (max - 1) / unit.factor) + ")\\.0*[1-9][0-9]*", unit.name);
+  }
+  return pattern;
 }
 
 Json pattern(std::string_view text) {
@@ -52,6 +103,17 @@ class SchemaWriter {
     return result;
   }
 
+  /// Patterns of numbers are long, and many keys have the same.
+  Json definition(std::string_view kind, const Shape& shape, const std::string& min, const std::string& max,
+                  std::span<const Unit> units) {
+    const std::string name = std::string(kind) + "." + min + "." + max;
+    if (!definitions_.contains(name)) {
+      definitions_[name] = pattern(unit_pattern(shape, units));
+      definitions_[name]["description"] = "A " + std::string(kind) + " from " + min + " to " + max + ".";
+    }
+    return {{"$ref", "#/$defs/" + name}};
+  }
+
   Json reference(const Section& section) {
     const std::string name(section.name);
     if (!definitions_.contains(name)) {
@@ -67,14 +129,19 @@ class SchemaWriter {
         return {{"type", "boolean"}};
       case Kind::integer:
         return {{"type", "integer"}, {"minimum", shape.min}, {"maximum", shape.max}};
-      case Kind::duration:  // the most that it may be is beyond a pattern
-        return pattern(std::string(shape.min > 0 ? "^(?=.*[1-9])" : "^") + "[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h|d)$");
+      case Kind::duration:
+        return definition("duration", shape, format_duration(std::chrono::nanoseconds(shape.min)),
+                          format_duration(std::chrono::nanoseconds(shape.max)), kDurationUnits);
       case Kind::size:
         return {{"anyOf",
                  {{{"type", "integer"}, {"minimum", shape.min}, {"maximum", shape.max}},
-                  pattern("^[0-9]+(\\.[0-9]+)?(B|KiB|MiB|GiB)$")}}};
-      case Kind::choice:
-        return {{"anyOf", {{{"enum", shape.choices}}, {{"type", "string"}, {"pattern", "\\$\\{"}}}}};
+                  definition("size", shape, format_size(static_cast<std::size_t>(shape.min)),
+                             format_size(static_cast<std::size_t>(shape.max)), kSizeUnits)}}};
+      case Kind::choice: {
+        Json any = {{{"enum", shape.choices}}, {{"type", "string"}, {"pattern", "\\$\\{"}}};
+        if (shape.section != nullptr) any.push_back(reference(*shape.section));
+        return {{"anyOf", std::move(any)}};
+      }
       case Kind::text:
         return pattern(shape.rule->pattern);
       case Kind::status: {

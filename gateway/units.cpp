@@ -10,18 +10,6 @@
 namespace sluice::gateway {
 namespace {
 
-struct Unit {
-  std::string_view name;
-  std::uint64_t factor;
-};
-constexpr Unit kDurations[] = {{"ns", 1},
-                               {"us", 1'000},
-                               {"ms", 1'000'000},
-                               {"s", 1'000'000'000},
-                               {"m", 60'000'000'000},
-                               {"h", 3'600'000'000'000},
-                               {"d", 86'400'000'000'000}};
-constexpr Unit kSizes[] = {{"B", 1}, {"KiB", 1U << 10U}, {"MiB", 1U << 20U}, {"GiB", 1U << 30U}};
 constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
 
 std::optional<std::uint64_t> parse(std::string_view text, std::span<const Unit> units) {
@@ -65,23 +53,23 @@ std::string format(std::uint64_t value, std::span<const Unit> units, std::string
 }  // namespace
 
 std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
-  const auto value = parse(text, kDurations);
+  const auto value = parse(text, kDurationUnits);
   if (!value) return std::nullopt;
   return std::chrono::nanoseconds(static_cast<std::int64_t>(*value));
 }
 
 std::optional<std::size_t> parse_size(std::string_view text) {
-  const auto value = parse(text, kSizes);
+  const auto value = parse(text, kSizeUnits);
   if (!value) return std::nullopt;
   return static_cast<std::size_t>(*value);
 }
 
 std::string format_duration(std::chrono::nanoseconds duration) {
-  return format(static_cast<std::uint64_t>(duration.count()), kDurations, "0s");
+  return format(static_cast<std::uint64_t>(duration.count()), kDurationUnits, "0s");
 }
 
 std::string format_size(std::size_t bytes) {
-  return format(bytes, kSizes, "0B");
+  return format(bytes, kSizeUnits, "0B");
 }
 
 }  // namespace sluice::gateway
