@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <string>
 
 namespace sluice::backends {
 namespace {
@@ -22,14 +23,22 @@ constexpr std::chrono::duration<double> kMemory{5};
 // What a failed attempt counts as, so that a server which refuses at once does not look fast.
 constexpr Duration kFailurePenalty = std::chrono::seconds(1);
 
-bool is_idempotent(const std::string& method) {
+bool is_idempotent(const Request& request) {
   constexpr std::array<std::string_view, 6> kIdempotent{"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
-  return std::find(kIdempotent.begin(), kIdempotent.end(), method) != kIdempotent.end();
+  return request.idempotent.value_or(std::find(kIdempotent.begin(), kIdempotent.end(), request.method) !=
+                                     kIdempotent.end());
+}
+
+/// Spreads what differs in any bit over all (the end of splitmix64).
+std::uint64_t mixed(std::uint64_t hash) {
+  hash = (hash ^ (hash >> 30U)) * 0xbf58476d1ce4e5b9U;
+  hash = (hash ^ (hash >> 27U)) * 0x94d049bb133111ebU;
+  return hash ^ (hash >> 31U);
 }
 
 /// Whether the server had closed the connection, and the request may be sent again.
 bool found_it_closed(const Failure& failure, const Request& request, const Context& ctx) {
-  return failure.retriable && is_idempotent(request.method) && !ctx.is_done();
+  return failure.retriable && is_idempotent(request) && !ctx.is_done();
 }
 bool found_it_closed(const CallResult& outcome, const Request& request, const Context& ctx) {
   return outcome.has_error() && found_it_closed(outcome.error(), request, ctx);
@@ -37,8 +46,16 @@ bool found_it_closed(const CallResult& outcome, const Request& request, const Co
 
 }  // namespace
 
+std::uint64_t hash_of(std::string_view text) {
+  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+  return mixed(hash);
+}
+
 struct Backend::Known {
-  explicit Known(std::shared_ptr<Pool> p) : pool(std::move(p)) {}
+  explicit Known(std::shared_ptr<Pool> p)
+      : pool(std::move(p)),
+        hash(hash_of(pool->server().address().to_string() + ' ' + std::to_string(pool->server().port()))) {}
 
   /// Latency weighted by recency, times what is in flight: the load of "power of two choices".
   [[nodiscard]] double load(TimePoint now) const {
@@ -53,7 +70,11 @@ struct Backend::Known {
     seen = now;
   }
 
+  /// The server with the highest one has what `wanted` stands for (rendezvous hashing).
+  [[nodiscard]] std::uint64_t rank(std::uint64_t wanted) const { return mixed(hash ^ wanted); }
+
   std::shared_ptr<Pool> pool;
+  std::uint64_t hash;
   std::size_t in_flight = 0;
   double latency = 0;  // seconds
   TimePoint seen{};
@@ -81,9 +102,14 @@ void Backend::update() {
   known_ = std::move(known);
 }
 
-std::shared_ptr<Backend::Known> Backend::choose() {
+std::shared_ptr<Backend::Known> Backend::choose(const Request& request) {
   if (known_.empty()) return nullptr;
   if (known_.size() == 1) return known_.front();
+  if (request.server_hash) {
+    return *std::max_element(
+        known_.begin(), known_.end(),
+        [wanted = *request.server_hash](const auto& a, const auto& b) { return a->rank(wanted) < b->rank(wanted); });
+  }
   if (options_.balancing == Balancing::round_robin) return known_[next_++ % known_.size()];
   Loop& loop = Loop::current();
   const auto count = static_cast<std::uint32_t>(known_.size());
@@ -114,7 +140,7 @@ Failure Backend::no_server() {
 
 Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> request) {
   update();
-  const auto server = choose();
+  const auto server = choose(*request);
   if (!server) co_return no_server();
   concurrency::Cancel cancel;
   if (options_.timeout) {
@@ -214,7 +240,7 @@ Connection& Stream::connection() const {
 
 Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const Request> request) {
   update();
-  const auto server = choose();
+  const auto server = choose(*request);
   if (!server) co_return no_server();
   auto attempt = std::make_unique<Stream::Attempt>(*this, server, request);
   concurrency::Cancel cancel;

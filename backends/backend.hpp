@@ -8,8 +8,10 @@
 #include "concurrency/context.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 namespace sluice::backends {
@@ -25,6 +27,9 @@ class Observer {
 };
 
 enum class Balancing { least_loaded, round_robin };
+
+/// What Request::server_hash may be made from: the same for the same text, in every process.
+[[nodiscard]] std::uint64_t hash_of(std::string_view text);
 
 struct BackendOptions {
   BackendOptions() = default;
@@ -59,7 +64,7 @@ class Backend {
   struct Known;  // a server, with what this worker has seen of it
 
   void update();
-  [[nodiscard]] std::shared_ptr<Known> choose();
+  [[nodiscard]] std::shared_ptr<Known> choose(const Request& request);
   [[nodiscard]] Failure no_server();
   concurrency::Task<CallResult> attempt(concurrency::Context ctx, std::shared_ptr<Known> server,
                                         std::shared_ptr<const Request> request, Pool::Reuse reuse);

@@ -30,8 +30,10 @@ struct Request {
   const void* accepted = nullptr;                               ///< given to `accepts`; outlives the call
   /// Makes what judges the body of an accepted response with these headers; null, or a null result: any bytes will do.
   std::unique_ptr<BodyCheck> (*make_check)(const Headers& headers) = nullptr;
-  bool keep_headers = false;  ///< whether Response::headers is wanted
-  bool decodes = false;       ///< whether a body in gzip is decoded, and loses its Content-Encoding
+  std::optional<bool> idempotent;            ///< whether it may be sent twice; none: if its method may
+  std::optional<std::uint64_t> server_hash;  ///< requests with the same go to the same server, whatever the balancing
+  bool keep_headers = false;                 ///< whether Response::headers is wanted
+  bool decodes = false;                      ///< whether a body in gzip is decoded, and loses its Content-Encoding
 };
 
 struct Response {

@@ -1,5 +1,6 @@
 #include "gateway/call_request.hpp"
 
+#include "backends/backend.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/percent.hpp"
 
@@ -133,12 +134,14 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   if (!plan.path.expand(values, request->target, &culprit)) return std::nullopt;
   forward_query(config.forward.query, plan.query_names, incoming.parser.query(), request->target);
 
+  std::string value;
+  if (plan.hash && plan.hash->expand(values, value)) request->server_hash = backends::hash_of(value);
+  request->idempotent = config.idempotent;
   const std::string_view method = incoming.parser.method_text();
   request->method = config.method ? *config.method : std::string(method == "HEAD" && !plan.is_proxy ? "GET" : method);
   const bool is_stored = config.cache && (request->method == "GET" || (plan.is_proxy && request->method == "HEAD"));
   forward_headers(config.forward.headers, plan.is_proxy, asked_with, request->headers);
   add_common(incoming, plan, is_stored, *request);
-  std::string value;
   std::string
       asked_for;  // in headers, by the configuration, the client's path or query, or other calls' data: in the key
   for (const auto& [name, source] : plan.headers) {

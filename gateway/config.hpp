@@ -61,7 +61,7 @@ constexpr bool merges(Strategy strategy) {
   return strategy == Strategy::merge || strategy == Strategy::quorum;
 }
 
-enum class Balance { least_loaded, round_robin };
+enum class Balance { least_loaded, round_robin, hash };
 enum class AccessLog { json, text, off };
 
 /// What a call stores and when it serves it. The windows count from the end of freshness.
@@ -134,6 +134,7 @@ struct CallConfig {
   std::optional<ForEachConfig> for_each;
   std::optional<std::chrono::nanoseconds> timeout;  // none: what is left of the deadline
   bool required = false;
+  std::optional<bool> idempotent;       // whether it may be sent twice; none: if its method may
   std::optional<std::string> fallback;  // JSON text, its values byte for byte as written
   StatusSet accept;                     // default 200 to 299, of `proxy` all
   StatusSet pass_status = statuses({401, 403, 404, 409, 410, 422, 429});
@@ -162,9 +163,18 @@ struct EndpointConfig {
   std::optional<std::chrono::nanoseconds> stream_timeout;                   // likewise, in all
   std::vector<CallConfig> calls;
   std::size_t max_body = std::size_t{1} << 20;
+  bool half_close = false;  // whether a client may end what it sends, and still gets its reply
   std::optional<CorsConfig> cors;
   ResponseHeadersConfig response_headers;
   std::optional<CompressionConfig> compression;
+};
+
+/// How a server is chosen.
+struct BalanceConfig {
+  Balance kind = Balance::least_loaded;
+  std::optional<std::string> hash;  // of the kind `hash`: template source, without references to calls
+
+  bool operator==(const BalanceConfig&) const = default;
 };
 
 /// A named group of interchangeable servers.
@@ -180,7 +190,7 @@ struct BackendConfig {
   std::chrono::nanoseconds refresh = std::chrono::seconds(5);
   std::size_t max_response = std::size_t{8} << 20;
   std::size_t max_header = std::size_t{16} << 10;
-  Balance balance = Balance::least_loaded;
+  BalanceConfig balance;
   bool compression = false;  // whether gzip is asked for
 
   bool operator==(const BackendConfig&) const = default;

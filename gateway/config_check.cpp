@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -42,10 +43,18 @@ bool is_variable_name(std::string_view name) {
                      [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; });
 }
 
-std::optional<std::int64_t> parse_integer(std::string_view text) {
+/// Also of `1.0` and `1e3`, which are integers to JSON Schema; the text is then that without.
+std::optional<std::int64_t> take_integer(ConfigNode& value) {
+  const std::string_view text = value.text;
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  if (error == std::errc() && end == text.data() + text.size()) return number;
+  constexpr double kExact = 1LL << 53;
+  double real = 0;
+  const auto [real_end, real_error] = std::from_chars(text.data(), text.data() + text.size(), real);
+  if (real_error != std::errc() || std::abs(real) > kExact || std::trunc(real) != real) return std::nullopt;
+  number = static_cast<std::int64_t>(real);
+  value.text = std::to_string(number);
   return number;
 }
 
@@ -96,7 +105,9 @@ bool ConfigCheck::check(ConfigNode& value, const Shape& shape, const std::string
       break;
     case Shape::Kind::choice:
     case Shape::Kind::text:
-      value.is_valid = check_text(value, shape, pointer);
+      value.is_valid = shape.section != nullptr && value.kind == Kind::object
+                           ? check_section(value, *shape.section, pointer)
+                           : check_text(value, shape, pointer);
       break;
     case Shape::Kind::status: {
       const std::string_view text = value.text;
@@ -122,21 +133,21 @@ bool ConfigCheck::check(ConfigNode& value, const Shape& shape, const std::string
   return value.is_valid;
 }
 
-bool ConfigCheck::check_number(const ConfigNode& value, const Shape& shape, const std::string& pointer) {
-  const auto number = value.kind == Kind::number ? parse_integer(value.text) : std::nullopt;
+bool ConfigCheck::check_number(ConfigNode& value, const Shape& shape, const std::string& pointer) {
+  const auto number = value.kind == Kind::number ? take_integer(value) : std::nullopt;
   if (number && *number >= shape.min && *number <= shape.max) return true;
   if (shape.kind == Shape::Kind::status) return must_be(expected_status(shape), value, pointer);
   return must_be((shape.min == shape.max ? "" : "an integer ") + range(shape), value, pointer);
 }
 
-bool ConfigCheck::check_unit(const ConfigNode& value, const Shape& shape, const std::string& pointer) {
+bool ConfigCheck::check_unit(ConfigNode& value, const Shape& shape, const std::string& pointer) {
   std::optional<std::int64_t> number;
   if (shape.kind == Shape::Kind::duration) {
     const auto parsed = value.kind == Kind::string ? parse_duration(value.text) : std::nullopt;
     if (!parsed) return must_be("a duration such as \"250ms\", \"1.5s\" or \"10m\"", value, pointer);
     number = parsed->count();
   } else {
-    number = value.kind == Kind::number ? parse_integer(value.text) : std::nullopt;
+    number = value.kind == Kind::number ? take_integer(value) : std::nullopt;
     if (value.kind == Kind::string) {
       if (const auto parsed = parse_size(value.text)) number = static_cast<std::int64_t>(*parsed);
     }
@@ -150,7 +161,7 @@ bool ConfigCheck::check_text(const ConfigNode& value, const Shape& shape, const 
     const auto& choices = shape.choices;
     if (value.kind == Kind::string && std::find(choices.begin(), choices.end(), value.text) != choices.end())
       return true;
-    return must_be(quoted_list(choices), value, pointer);
+    return must_be(quoted_list(choices) + (shape.section != nullptr ? " or an object" : ""), value, pointer);
   }
   if (value.kind == Kind::string && shape.rule->accepts(value.text)) return true;
   if (shape.rule == &kServer && value.text.starts_with("https://")) {

@@ -30,8 +30,8 @@ class ConfigCheck {
   bool check(ConfigNode& value, const Shape& shape, const std::string& pointer, bool is_nullable = false);
 
  private:
-  bool check_number(const ConfigNode& value, const Shape& shape, const std::string& pointer);
-  bool check_unit(const ConfigNode& value, const Shape& shape, const std::string& pointer);
+  bool check_number(ConfigNode& value, const Shape& shape, const std::string& pointer);
+  bool check_unit(ConfigNode& value, const Shape& shape, const std::string& pointer);
   bool check_text(const ConfigNode& value, const Shape& shape, const std::string& pointer);
   bool check_list(ConfigNode& value, const Shape& shape, const std::string& pointer);
   bool check_map(ConfigNode& value, const Shape& shape, const std::string& pointer);

@@ -123,6 +123,19 @@ const Section& for_each_section() {
   return result;
 }
 
+const Section& balance_section() {
+  using B = BalanceConfig;
+  static const Section result{
+      "balance",
+      "Requests with the same value go to the same server; when servers come or go, only those move that have to.",
+      {
+          required(key("hash", &B::hash, text(kAnyText),
+                       "Template of the value, such as `{id}`, `{query.user}` or `{header.x-tenant}`. A request "
+                       "without it goes to the least loaded server.")),
+      }};
+  return result;
+}
+
 const Section& limits_section() {
   using L = LimitsConfig;
   static const Section result{
@@ -211,6 +224,10 @@ const Section& call_section() {
           key("timeout", &C::timeout, duration(1ms, kLong),
               "For the whole call, all attempts. Default: what is left of the deadline."),
           key("required", &C::required, boolean(), "Whether the request fails when this call has no data."),
+          key("idempotent", &C::idempotent, boolean(),
+              "Whether it may be sent twice: once more on a new connection when a kept one turns out to have been "
+              "closed. "
+              "Default: for GET, HEAD, PUT and DELETE."),
           fallback(),
           key("accept", &C::accept, list(status(200, 599), 1),
               "Statuses that count as success; `\"2xx\"` names a whole class. With the strategy `proxy` the default is "
@@ -262,6 +279,9 @@ const Section& endpoint_section() {
               "Of `proxy`: in all, from the head of the response on. Default: no limit."),
           required(read_apart("calls", list(section(call_section()), 1), "The calls, in the order of the reply.")),
           key("max_body", &E::max_body, size(0, kGiB), "Body of a request; above it 413. Default: that of `limits`."),
+          key("half_close", &E::half_close, boolean(),
+              "Whether a client that has sent its request may close its side and still gets the reply. By default it "
+              "counts as gone, and its calls are cancelled."),
           key("cors", &E::cors, section(cors_section()), "Pages of other origins that may use it. Default: none."),
           key("response_headers", &E::response_headers, section(response_headers_section()),
               "What is changed about the headers of its replies."),
@@ -290,7 +310,7 @@ const Section& backend_section() {
           key("max_response", &B::max_response, size(1, kGiB),
               "Body of a response; above it the call fails. Not of `proxy`."),
           key("max_header", &B::max_header, size(kKiB, kMiB), "Header block of a response; above it the call fails."),
-          key("balance", &B::balance, choice({"least_loaded", "round_robin"}),
+          key("balance", &B::balance, choice_or_section({"least_loaded", "round_robin"}, balance_section()),
               "`least_loaded`: the better of two servers chosen at random, by latency and requests in flight."),
           key("compression", &B::compression, boolean(),
               "Whether gzip is asked for. A response that comes in gzip is decoded either way."),

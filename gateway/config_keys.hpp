@@ -30,7 +30,7 @@ struct Shape {
     integer,   // min to max
     duration,  // min to max nanoseconds
     size,      // min to max bytes
-    choice,    // one of `choices`
+    choice,    // one of `choices`, or if there is one an object with the keys of `section`
     text,      // `rule`
     status,    // min to max, "5xx" for a whole class, or one of `choices`
     json,      // anything, never looked into

@@ -65,6 +65,7 @@ class Rules {
     }
     for (std::size_t i = 0; i < config_.endpoints.size(); ++i) check_endpoint(i);
     check_backend_times();
+    check_hashes();
     check_routes();
     check_header_rules(config_, root_, problems_);
   }
@@ -255,6 +256,33 @@ class Rules {
       const std::string at = pointer_to("/backends", config_.backends[backend].name) + name;
       if (place(at).pointer == at) {
         warning(at, "is never reached: a shorter timeout or deadline comes first in every call");
+      }
+    }
+  }
+
+  // The template of a backend must make sense in every call to it.
+  void check_hashes() {
+    std::vector<bool> is_told(config_.backends.size());
+    for (const EndpointConfig& endpoint : config_.endpoints) {
+      std::string problem;
+      const auto pattern = Pattern::parse(endpoint.path, problem);
+      if (!pattern) continue;
+      const std::vector<std::string> parameters = pattern->parameters();
+      for (const CallConfig& call : endpoint.calls) {
+        if (call.backend == config_.backends.size() || is_told[call.backend]) continue;
+        const BackendConfig& backend = config_.backends[call.backend];
+        if (!backend.balance.hash) continue;
+        const std::string at = pointer_to("/backends", backend.name) + "/balance/hash";
+        const auto hash =
+            Template::compile(*backend.balance.hash, Template::Place::header, ReferenceNames(parameters), problem);
+        is_told[call.backend] = true;
+        if (!hash) {
+          error(at, problem + " (in " + quote(endpoint.path) + ")");
+        } else if (!hash->reads_target() && hash->headers().empty()) {
+          warning(at, "is the same for all requests, so that one server gets them all");
+        } else {
+          is_told[call.backend] = false;
+        }
       }
     }
   }

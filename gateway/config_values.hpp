@@ -55,6 +55,16 @@ void load(const ConfigNode& value, const Shape& shape, Enum& out) {
   out = static_cast<Enum>(at - shape.choices.begin());  // choices are in the enumerators' order
 }
 
+inline void load(const ConfigNode& value, const Shape& shape, BalanceConfig& out) {
+  out = BalanceConfig();
+  if (value.kind == ConfigNode::Kind::string) {
+    load(value, shape, out.kind);
+  } else {
+    out.kind = Balance::hash;
+    shape.section->store(value, &out);
+  }
+}
+
 inline void load(const ConfigNode& value, const Shape& shape, Address& out) {
   out = (shape.rule == &kServer ? parse_server(value.text) : parse_address(value.text)).value();
 }
@@ -161,6 +171,10 @@ template <class Enum>
   requires std::is_enum_v<Enum>
 std::string show(Enum value, const Shape& shape) {
   return in_quotes(shape.choices[static_cast<std::size_t>(value)]);
+}
+
+inline std::string show(const BalanceConfig& value, const Shape& shape) {
+  return show(value.kind, shape);
 }
 
 inline std::string show(const Address& value, const Shape&) {

@@ -32,8 +32,8 @@ backends::BackendOptions options_of(const BackendConfig& config, std::size_t wor
   options.pool.connect_timeout = config.connect_timeout;
   options.pool.idle_timeout = config.idle_timeout;
   options.pool.response = backends::ResponseLimits(config.max_header, config.max_response);
-  options.balancing =
-      config.balance == Balance::round_robin ? backends::Balancing::round_robin : backends::Balancing::least_loaded;
+  options.balancing = config.balance.kind == Balance::round_robin ? backends::Balancing::round_robin
+                                                                  : backends::Balancing::least_loaded;
   options.timeout = config.timeout;
   return options;
 }

@@ -201,7 +201,11 @@ Runtime::Runtime(Config c, Metrics& metrics, const Runtime* before) : config(std
   endpoints.reserve(config.endpoints.size());
   for (const EndpointConfig& endpoint : config.endpoints) {
     EndpointPlan& plan = endpoints.emplace_back(endpoint, metrics);
+    const Pattern pattern = parse_pattern(endpoint.path);
+    const std::vector<std::string> parameters = pattern.parameters();
     for (CallPlan& call : plan.calls) {
+      const auto& hash = config.backends[call.config.backend].balance.hash;
+      if (hash) call.hash = compile(*hash, Template::Place::header, ReferenceNames(parameters));
       call.names_common = names_common(call.config, config.backends[call.config.backend], config.headers);
       for (const std::string& name : call.taken_headers) {
         auto& kept = kept_headers[call.config.backend];
@@ -210,7 +214,7 @@ Runtime::Runtime(Config c, Metrics& metrics, const Runtime* before) : config(std
       }
     }
     Router::Route route;
-    route.pattern = parse_pattern(endpoint.path);
+    route.pattern = pattern;
     route.methods = endpoint.methods;
     routes.push_back(std::move(route));
   }

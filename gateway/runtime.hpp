@@ -33,6 +33,7 @@ struct CallPlan {
   std::vector<std::string> query_names;  // of parameters in `path`, decoded: those of the client give way
   std::vector<std::pair<std::string, Template>> headers;
   std::optional<JsonReference> array;   // of `for_each`
+  std::optional<Template> hash;         // of its backend's `balance`
   std::vector<std::size_t> inputs;      // calls of the endpoint whose data it needs, each once
   std::vector<std::size_t> dependants;  // calls that need its data
   bool names_common = false;            // see forwarding.hpp

@@ -59,6 +59,13 @@ std::string joined(const std::vector<std::string_view>& words) {
   return list;
 }
 
+std::string link_to(const Section& section) {
+  const std::string name(section.name);
+  std::string anchor = name;
+  std::erase(anchor, '.');
+  return "[" + name + "](#" + anchor + ")";
+}
+
 std::string type_of(const Shape& shape) {
   const auto range = [&](auto shown) { return ", " + shown(shape.min) + " to " + shown(shape.max); };
   const auto number = [](std::int64_t value) { return std::to_string(value); };
@@ -72,7 +79,7 @@ std::string type_of(const Shape& shape) {
     case Kind::size:
       return "size" + range([](std::int64_t bytes) { return format_size(static_cast<std::size_t>(bytes)); });
     case Kind::choice:
-      return joined(shape.choices);
+      return joined(shape.choices) + (shape.section != nullptr ? " or " + link_to(*shape.section) : "");
     case Kind::text:
       return "string";
     case Kind::status:
@@ -81,12 +88,8 @@ std::string type_of(const Shape& shape) {
       return (shape.is_single_allowed ? type_of(*shape.element) + " or " : "") + "list of " + type_of(*shape.element);
     case Kind::map:
       return "object of " + type_of(*shape.element);
-    case Kind::section: {
-      const std::string name(shape.section->name);
-      std::string anchor = name;
-      std::erase(anchor, '.');
-      return "[" + name + "](#" + anchor + ")";
-    }
+    case Kind::section:
+      return link_to(*shape.section);
     case Kind::json:
       break;
   }

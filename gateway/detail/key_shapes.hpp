@@ -33,6 +33,9 @@ inline Shape size(std::int64_t min, std::int64_t max) {
 inline Shape choice(std::vector<std::string_view> choices) {
   return {.kind = Kind::choice, .choices = std::move(choices)};
 }
+inline Shape choice_or_section(std::vector<std::string_view> choices, const Section& keys) {
+  return {.kind = Kind::choice, .choices = std::move(choices), .section = &keys};
+}
 inline Shape text(const TextRule& rule) {
   return {.kind = Kind::text, .rule = &rule};
 }

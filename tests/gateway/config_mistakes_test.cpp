@@ -297,6 +297,27 @@ INSTANTIATE_TEST_SUITE_P(
         Mistake{with("\"cache\": { \"vary\": [\"*\"] }"),
                 "f:5:77: /endpoints/0/calls/0/cache/vary: must list names, got \"*\""}));
 
+const std::string kHashed = R"({ "version": 1,
+"backends": { "users": { "servers": ["http://h:1"], "balance": BALANCE } },
+"endpoints": [ { "path": "/u/{id}", "calls": [ { "name": "a", "backend": "users", "path": "/" } ] } ] })";
+
+std::string hashed(const std::string& balance) {
+  std::string text = kHashed;
+  return text.replace(text.find("BALANCE"), 7, balance);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    OfTheBalance, ConfigMistake,
+    testing::Values(
+        Mistake{hashed("1"),
+                "f:2:64: /backends/users/balance: must be \"least_loaded\" or \"round_robin\" or an object, got 1"},
+        Mistake{hashed("{}"), "f:2:64: /backends/users/balance: the key \"hash\" is missing"},
+        Mistake{hashed("{ \"hash\": \"{ix}\" }"),
+                "f:2:74: /backends/users/balance/hash: refers to \"{ix}\"; did you mean \"id\"? (in \"/u/{id}\")"},
+        Mistake{hashed("{ \"hash\": \"x\" }"),
+                "f:2:74: /backends/users/balance/hash: warning: is the same for all requests, so that one server gets "
+                "them all"}));
+
 INSTANTIATE_TEST_SUITE_P(
     ThatIsAWarning, ConfigMistake,
     testing::Values(

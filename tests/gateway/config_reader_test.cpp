@@ -61,10 +61,10 @@ TEST(ConfigReader, ReadsEveryKindOfValue) {
       "_off": 1,
       "a": { "servers": ["http://[::1]:81", "http://h"], "headers": { "X-Key": "k{1}" }, "host_header": "a.example",
              "balance": "round_robin", "timeout": "1s", "max_response": "1MiB" },
-      "b": { "servers": ["http://b:1"] }
+      "b": { "servers": ["http://b:1"], "balance": { "hash": "{id}" }, "max_connections": 7.0, "max_response": 1e3 }
     },
-    "endpoints": [{ "path": "/{id}", "name": "e", "methods": ["GET", "POST"], "strategy": "first", "stagger": "5ms",
-      "max_body": 7, "calls": [{ "name": "c", "backend": "b", "path": "/", "method": "GET", "headers": { "A": "{id}" },
+    "endpoints": [{ "path": "/{id}", "half_close": true, "name": "e", "methods": ["GET", "POST"], "strategy": "first", "stagger": "5ms",
+      "max_body": 7, "calls": [{ "name": "c", "backend": "b", "path": "/", "method": "GET", "idempotent": false, "headers": { "A": "{id}" },
         "accept": [200, "3xx"], "forward": { "headers": ["Accept"], "query": ["*"], "body": false },
         "cache": { "ttl": "1s", "stale_if_error": "1h", "stale_after": "80ms", "stale_on": ["timeout", 503], "vary": ["ACCEPT"] }
       }] }]
@@ -87,17 +87,23 @@ TEST(ConfigReader, ReadsEveryKindOfValue) {
   const BackendConfig& backend = config.backends[0];
   EXPECT_THAT(backend.servers, ElementsAre(Address{"::1", 81}, Address{"h", 80}));
   EXPECT_THAT(backend.headers, ElementsAre(HeaderTemplate{"X-Key", "k{1}"}));
-  EXPECT_EQ(backend.balance, Balance::round_robin);
+  EXPECT_EQ(backend.balance.kind, Balance::round_robin);
   EXPECT_EQ(backend.timeout, 1s);
   EXPECT_EQ(backend.max_response, std::size_t{1} << 20);
+  EXPECT_EQ(config.backends[1].balance.kind, Balance::hash);
+  EXPECT_EQ(config.backends[1].balance.hash, "{id}");
+  EXPECT_EQ(config.backends[1].max_connections, 7U);
+  EXPECT_EQ(config.backends[1].max_response, 1000U);
   const EndpointConfig& endpoint = config.endpoints.at(0);
   EXPECT_EQ(endpoint.name, "e");
+  EXPECT_TRUE(endpoint.half_close);
   EXPECT_EQ(endpoint.strategy, Strategy::first);
   EXPECT_EQ(endpoint.stagger, 5ms);
   EXPECT_EQ(endpoint.max_body, 7U);
   const CallConfig& call = endpoint.calls.at(0);
   EXPECT_EQ(call.backend, 1U);
   EXPECT_EQ(call.method, "GET");
+  EXPECT_EQ(call.idempotent, false);
   EXPECT_EQ(call.accept.count(), 101U);
   EXPECT_EQ(call.forward.headers, (Names{false, {"accept"}}));
   EXPECT_EQ(call.forward.query, (Names{true, {}}));

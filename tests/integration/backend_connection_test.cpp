@@ -1,6 +1,8 @@
 // Connections to backends: kept, shared, replaced, and never trusted.
 #include "tests/support/gateway_fixture.hpp"
 
+#include <algorithm>
+#include <array>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -75,6 +77,19 @@ TEST_F(BackendConnection, NeverSendsAPostTwice) {
   EXPECT_EQ(request("POST", "/post").status, 200U);
   EXPECT_EQ(calls_of(request("POST", "/post")), "x=missing;reason=reset");
   EXPECT_EQ(s_.heads().size(), 2U);
+}
+
+TEST_F(BackendConnection, SendsTwiceWhatIsMarkedIdempotentAndNothingThatIsMarkedNot) {
+  serve(R"({"path": "/post", "methods": ["POST"], "calls": [
+              {"name": "x", "backend": "s", "path": "/", "idempotent": true}]},
+           {"path": "/get", "calls": [{"name": "x", "backend": "s", "path": "/", "idempotent": false}]})");
+  s_.answer_json("1");
+  s_.answer("", ScriptedBackend::After::close);
+  s_.answer_json("2");
+  EXPECT_EQ(request("POST", "/post", {}, "b").status, 200U);
+  EXPECT_EQ(request("POST", "/post", {}, "b").body, R"({"x":2})");
+  s_.answer("", ScriptedBackend::After::close);
+  EXPECT_EQ(calls_of(get("/get")), "x=missing;reason=reset");
 }
 
 TEST_F(BackendConnection, OnWhichTheServerSpeaksUnaskedIsDropped) {
@@ -223,6 +238,40 @@ TEST_F(BackendConnection, GoesToServersOfIpv6) {
                         R"("]}, "s": {"servers": ["@s"]}})");
   EXPECT_EQ(get("/a/1").body, R"({"x":6})");
   EXPECT_THAT(six.heads().at(0), HasSubstr("\r\nHost: [::1]:" + std::to_string(six.where().port()) + "\r\n"));
+}
+
+TEST_F(BackendConnection, IsToTheServerThatTheHashOfATemplateNames) {
+  const std::string endpoints = R"({"path": "/h/{id}", "calls": [{"name": "x", "backend": "a", "path": "/users/{id}"}]},
+                                   {"path": "/t", "calls": [{"name": "x", "backend": "t", "path": "/users/1"}]})";
+  const auto backends = [](const std::string& servers) {
+    return R"("backends": {"a": {"servers": [)" + servers + R"(], "balance": {"hash": "{id}"}},
+                           "t": {"servers": [)" +
+           servers + R"(], "balance": {"hash": "{header.x-tenant}"}}})";
+  };
+  serve(endpoints, backends(R"("@a", "@b", "@c")"));
+  const auto server_of = [&](const std::string& target, const std::string& fields = {}) {
+    const auto before = std::array{a_.counters().requests, b_.counters().requests, c_.counters().requests};
+    EXPECT_EQ(get(target, fields).status, 200U);
+    if (a_.counters().requests != before[0]) return 'a';
+    return b_.counters().requests != before[1] ? 'b' : 'c';
+  };
+  std::string of_three;
+  for (int i = 0; i < 60; ++i) {
+    of_three += server_of("/h/" + std::to_string(i));
+    EXPECT_EQ(server_of("/h/" + std::to_string(i)), of_three.back());
+  }
+  for (const char server : {'a', 'b', 'c'})
+    EXPECT_GT(std::count(of_three.begin(), of_three.end(), server), 8) << server;
+  EXPECT_EQ(server_of("/t", "X-Tenant: 7\r\n"), server_of("/t", "X-Tenant: 7\r\n"));
+  server_of("/t");  // without a value: any
+
+  reload(endpoints, backends(R"("@c", "@a")"));
+  for (int i = 0; i < 60; ++i) {
+    const char server = server_of("/h/" + std::to_string(i));
+    if (of_three[static_cast<std::size_t>(i)] != 'b') {
+      EXPECT_EQ(server, of_three[static_cast<std::size_t>(i)]) << "moved without need";
+    }
+  }
 }
 
 }  // namespace
