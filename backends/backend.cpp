@@ -238,7 +238,8 @@ Connection& Stream::connection() const {
   return **attempt_->lease;
 }
 
-Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const Request> request) {
+Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const Request> request,
+                                              InterimSink* interim) {
   update();
   const auto server = choose(*request);
   if (!server) co_return no_server();
@@ -259,7 +260,7 @@ Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const
     attempt->lease.emplace(std::move(*lease));
     count_connections();
     Connection& connection = **attempt->lease;
-    const bool has_begun = co_await connection.begin(ctx, *request);
+    const bool has_begun = co_await connection.begin(ctx, *request, interim);
     if (!has_begun) {
       attempt->failure.emplace(Reason::invalid, "the request cannot be written");
       co_return *attempt->failure;

@@ -55,9 +55,11 @@ class Backend {
   concurrency::Task<CallResult> call(concurrency::Context ctx, std::shared_ptr<const Request> request);
 
   /// The same piece by piece: a connection on which the head of `request` has been written. One without a streamed body
-  /// has then got the head of its response, too, and only such a one is sent once more.
+  /// has then got the head of its response, too, and only such a one is sent once more. `interim`, which may be null,
+  /// lives as long as the stream.
   concurrency::Task<boost::system::result<Stream, Failure>> stream(concurrency::Context ctx,
-                                                                   std::shared_ptr<const Request> request);
+                                                                   std::shared_ptr<const Request> request,
+                                                                   InterimSink* interim);
 
  private:
   friend class Stream;

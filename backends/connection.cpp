@@ -129,6 +129,9 @@ void Connection::parse() {
         }
         if (!refused_ && request_->make_check != nullptr) body_->check = request_->make_check(parser_.headers());
         continue;
+      case ResponseParser::State::interim:
+        if (interim_ != nullptr) interim_->on_interim(parser_.status(), parser_.headers());
+        continue;
       case ResponseParser::State::need_more:
         // Nobody wants the body: what of it has not arrived by now is not waited for.
         if (refused_) finish(false);
@@ -284,8 +287,9 @@ std::optional<Failure> Connection::failure() const {
   return failure;
 }
 
-Task<bool> Connection::begin(Context ctx, const Request& request) {
+Task<bool> Connection::begin(Context ctx, const Request& request, InterimSink* interim) {
   if (!start(ctx, request, true)) co_return false;
+  interim_ = interim;
   last_progress_ = Loop::current().now();
   Buffers rest{asio::buffer(head_)};
   bool is_broken = false;
@@ -325,9 +329,10 @@ Task<boost::system::result<void, Failure>> Connection::receive_head(Context ctx)
     const bool is_woken = co_await wait_for_news(ctx);
     if (!is_woken) co_return failure_of(ctx, host_);
   }
-  static const boost::system::result<void, Failure> kGood;  // of a temporary g++ 12 warns, with -fsanitize=address
-  if (has_head_ && !refused_) co_return kGood;
-  co_return *failure();
+  static const boost::system::result<void, Failure> kGood;      // of a temporary g++ 12 warns, with -fsanitize=address
+  auto why = finished_ || refused_ ? failure() : std::nullopt;  // of what came with the head, too
+  if (why) co_return std::move(*why);
+  co_return kGood;
 }
 
 Task<boost::system::result<bool, Failure>> Connection::receive(Context ctx, std::string& piece) {
@@ -354,6 +359,7 @@ void Connection::finish_stream() {
   is_stream_ = false;
   used_ = true;
   request_ = nullptr;
+  interim_ = nullptr;
   body_.reset();
 }
 

@@ -21,6 +21,16 @@
 
 namespace sluice::backends {
 
+/// Takes the interim responses of a stream, but 100 (Continue), as they come.
+class InterimSink {
+ public:
+  /// `headers` may be changed.
+  virtual void on_interim(unsigned status, Headers& headers) = 0;
+
+ protected:
+  ~InterimSink() = default;
+};
+
 /// One exchange at a time; a read is always pending, also while idle, so a connection that the server closes (or on
 /// which it speaks unasked) is known to be dead before it is used again. Responses are parsed as they arrive, without
 /// waking the coroutine that waits for the whole. Only of a streamed body nothing more is read while 64 KiB of it wait
@@ -41,12 +51,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   concurrency::Task<CallResult> exchange(concurrency::Context ctx, const Request& request);
 
   /// The same piece by piece: begin(), then send() and, at the same time, receive_head() and receive(); in the end, and
-  /// after every failure, finish_stream(). False: the request cannot be written.
-  [[nodiscard]] concurrency::Task<bool> begin(concurrency::Context ctx, const Request& request);
+  /// after every failure, finish_stream(), until when `interim`, which may be null, must live. False: the request
+  /// cannot be written.
+  [[nodiscard]] concurrency::Task<bool> begin(concurrency::Context ctx, const Request& request, InterimSink* interim);
   /// The next bytes of a streamed request body; `is_last` ends it. False: nothing more of it is wanted, because the
   /// response is over, the connection broke (what came of that receive() tells) or `ctx` is done.
   [[nodiscard]] concurrency::Task<bool> send(concurrency::Context ctx, std::string_view bytes, bool is_last);
-  /// Failures: as of exchange().
+  /// Failures: as of exchange(); also of a body whose beginning came with the head.
   [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(concurrency::Context ctx);
   /// Puts the next bytes of the body in place of `piece`; true with the last ones, which may be none.
   [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(concurrency::Context ctx,
@@ -105,6 +116,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::system::error_code read_error_;
   concurrency::detail::Parked* waiting_ = nullptr;  // the exchange, while it waits for its response
   const Request* request_ = nullptr;
+  InterimSink* interim_ = nullptr;
   std::shared_ptr<Body> body_;
   ResponseParser parser_;
   std::string head_;

@@ -27,12 +27,12 @@ class ResponseParser::Machine final : public detail::Message {
     interim_ = 0;
     any_byte_ = false;
     failure_.reset();
-    state_ = State::need_more;
     start_head();
   }
 
   Progress parse(std::string_view input) {
     if (state_ == State::complete || state_ == State::failed) return {0, state_};
+    if (state_ == State::interim) start_head();
     any_byte_ = any_byte_ || !input.empty();
     if (in_body_) return parse_body(input);
 
@@ -94,6 +94,7 @@ class ResponseParser::Machine final : public detail::Message {
   }
 
   void start_head() {
+    state_ = State::need_more;
     reset_message();
     scanner_.reset();
     reader_.start(to_head_request_);
@@ -116,7 +117,11 @@ class ResponseParser::Machine final : public detail::Message {
 
     if (status_ / 100 == 1) {
       if (status_ == 101 || ++interim_ > kMaxInterim) return fault_in_head(detail::Fault::interim);
-      start_head();
+      if (status_ == 100) {
+        start_head();
+      } else {
+        state_ = State::interim;
+      }
       return size;
     }
     if (reader_.done()) {

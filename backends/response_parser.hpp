@@ -36,18 +36,20 @@ struct ResponseLimits {
 ///   const auto [consumed, state] = parser.parse(buffer.view());
 ///   buffer.drop(consumed);                        // what is left is shown again, followed by what arrives next
 ///   if (state == State::need_more) read more, at end of file parser.finish_eof();
+///   if (state == State::interim) continue;
 ///   if (state == State::head) look at status() and headers(), set body.check; then parse what is left
 ///   if (state == State::complete || state == State::failed) break;
 /// }
 /// ```
-/// Interim (1xx) responses are skipped. Strict where laxness lets two parsers disagree on where a message ends:
-/// both Content-Length and Transfer-Encoding, repeated or malformed Content-Length, any transfer coding but `chunked`,
-/// folded lines, stray CR, LF or NUL in the head are `invalid`. A status line may end behind the status. Trailers are
-/// checked and dropped.
+/// Interim (1xx) responses are shown one by one, but 100, which is skipped. Strict where laxness lets two parsers
+/// disagree on where a message ends: both Content-Length and Transfer-Encoding, repeated or malformed Content-Length,
+/// any transfer coding but `chunked`, folded lines, stray CR, LF or NUL in the head are `invalid`. A status line may
+/// end behind the status. Trailers are checked and dropped.
 class ResponseParser {
  public:
   enum class State {
     need_more,  ///< show the unconsumed bytes again with more behind them
+    interim,    ///< a response before the response, by status() and headers(); parse on
     head,       ///< once a response that has a body: before its first byte is taken
     complete,   ///< bytes after the end are not consumed; if there are any, the connection must not be reused
     failed,     ///< see failure(); stays so until start()
@@ -79,7 +81,7 @@ class ResponseParser {
   [[nodiscard]] State state() const;
   /// No byte of the response was seen yet: on a reused connection the server may have closed before it got the request.
   [[nodiscard]] bool untouched() const;
-  /// From State::head on.
+  /// At State::interim, and from State::head on.
   [[nodiscard]] unsigned status() const;
   [[nodiscard]] Headers& headers();
   [[nodiscard]] const Headers& headers() const;

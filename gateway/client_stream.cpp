@@ -24,7 +24,7 @@ Task<ClientStream::Body> ClientStream::receive(Context ctx, std::string& piece) 
   Session& client = session_;
   piece.clear();
   const bool waits_for_us = client.parser_.state() == State::head && client.parser_.expects_continue();
-  if (waits_for_us && client.begin_ == client.end_ && !say_continue()) co_return Body::ended;
+  if (waits_for_us && client.begin_ == client.end_) client.say("HTTP/1.1 100 Continue\r\n\r\n");
   for (;;) {
     const State state = client.parse();
     if (state == State::refused) co_return Body::refused;
@@ -41,11 +41,15 @@ Task<ClientStream::Body> ClientStream::receive(Context ctx, std::string& piece) 
   }
 }
 
-// Nothing was written yet since the last reply, so these few bytes go out at once or never will.
-bool ClientStream::say_continue() {
-  constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-  error_code ec;
-  return session_.socket_.write_some(asio::buffer(kContinue), ec) == kContinue.size();
+void ClientStream::on_interim(unsigned status, backends::Headers& headers) {
+  if (session_.parser_.version() != 11) return;
+  headers.remove_hop_by_hop();
+  std::string head;
+  ResponseWriter writer(head);
+  writer.start(status, {});
+  writer.add_all(headers);
+  writer.finish_without_body(true, 11);
+  session_.say(head);
 }
 
 void ClientStream::start(const Reply& reply, backends::Headers& headers, std::optional<std::uint64_t> length) {
@@ -80,6 +84,7 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
   } else {
     writer.finish_stream(keep_alive, version);
   }
+  client.prepend_unsaid();
   client.written_ = 0;
   Session::Streamed streamed;
   streamed.keep_alive = keep_alive;

@@ -1,6 +1,7 @@
 // The client's end of a request that is answered piece by piece.
 #pragma once
 
+#include "backends/connection.hpp"
 #include "backends/headers.hpp"
 #include "concurrency/context.hpp"
 #include "concurrency/task.hpp"
@@ -22,7 +23,7 @@ class Session;
 
 /// Reads the body of one request and writes its reply, both framed anew. One coroutine may receive while another sends.
 /// The session outlives it. *one worker*
-class ClientStream {
+class ClientStream final : public backends::InterimSink {
  public:
   ClientStream(Session& session, const Incoming& incoming);
 
@@ -38,6 +39,8 @@ class ClientStream {
   /// Whether receive() waits for the client.
   [[nodiscard]] bool is_waited_for() const { return is_waited_for_; }
 
+  /// Passes an interim response on to a client of HTTP/1.1.
+  void on_interim(unsigned status, backends::Headers& headers) override;
   /// Makes the head of the reply: `headers` without what concerns the connection of the backend alone, and what the
   /// gateway adds. `length` is what Content-Length said, also where the reply has no body. It goes out with the first
   /// bytes that are sent, or by flush().
@@ -55,8 +58,6 @@ class ClientStream {
  private:
   using Buffers = std::array<boost::asio::const_buffer, 4>;
   concurrency::Task<bool> write(concurrency::Context ctx, Buffers& rest);
-  bool say_continue();
-
   Session& session_;
   const Incoming& incoming_;
   bool is_bodyless_ = false;

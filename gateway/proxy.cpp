@@ -186,7 +186,8 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
   }
   auto stored = co_await cache.answer(to_head.ctx);
   if (stored) co_return std::move(*stored);
-  auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, cache.request());
+  auto opened =
+      co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, cache.request(), &client);
   if (opened.has_error()) {
     const Failure& failure = opened.error();
     co_return cache.failed(missing(failure.reason, failure.status, took()));

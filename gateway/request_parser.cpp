@@ -226,6 +226,10 @@ class RequestParser::Machine final : public detail::Message {
       authority_ = rest.substr(0, rest.find_first_of("/?"));
       rest.remove_prefix(authority_.size());
       if (!is_authority(authority_)) return false;
+      if (rest.empty() && method_ == Method::options) {  // of the server (RFC 9112 §3.2.4)
+        path_ = "*";
+        return true;
+      }
     }
     const std::size_t mark = std::min(rest.find('?'), rest.size());
     path_ = mark == 0 ? std::string_view("/") : rest.substr(0, mark);

@@ -34,6 +34,10 @@ std::string_view reason_phrase(unsigned status) {
   switch (status) {
     case 100:
       return "Continue";
+    case 102:
+      return "Processing";
+    case 103:
+      return "Early Hints";
     case 200:
       return "OK";
     case 201:

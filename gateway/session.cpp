@@ -29,6 +29,7 @@ constexpr std::size_t kSmallBuffer = 4 * 1024;
 constexpr std::size_t kCopiedBody = 16 * 1024;  // below this a copy costs less than a list of slices
 constexpr std::size_t kMaxBuffers = 64;         // that one system call takes
 constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr Duration kGlance = std::chrono::milliseconds(5);
 constexpr unsigned kClientClosed = 499;  // as nginx logs it; never sent
 constexpr std::size_t kLingerBytes = 1024 * 1024;
 
@@ -103,6 +104,8 @@ Task<Session::Next> Session::serve_one(bool is_first) {
       has_deadline ? concurrency::with_deadline(Context(), arrived_ + deadline) : concurrency::with_cancel(Context());
 
   in_progress_ = &bounded.cancel;
+  half_close_ = endpoint != nullptr && endpoint->config.half_close;
+  glance_.arm(arrived_ + kGlance);
   read();
   Reply reply;
   try {
@@ -114,6 +117,8 @@ Task<Session::Next> Session::serve_one(bool is_first) {
     reply = problem(500, "The gateway has failed.");
   }
   in_progress_ = nullptr;
+  glance_.disarm();
+  watching_ = false;
   if (gone_ && !(streamed_ && streamed_->is_whole)) reply.status = kClientClosed;
 
   if (streamed_) {
@@ -126,8 +131,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   log(reply, endpoint, incoming, deadline);
   if (gone_) co_return Next::close;
   if (keep_alive) co_return Next::request;
-  // A client that did not expect the end may be sending the next request already.
-  co_return is_whole && !parser_.keep_alive() ? Next::close : Next::linger;
+  co_return last_is_over();
 }
 
 Task<Reply> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
@@ -188,6 +192,7 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
 
   const bool has_body =
       parser_.state() == State::refused || parser_.state() == State::need_more || parser_.method() != Method::head;
+  prepend_unsaid();
   out_.clear();
   if (has_body && length <= kCopiedBody) {
     for (const std::string_view part : reply.body) head_ += part;
@@ -201,6 +206,18 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
   if (!written) gone_ = true;
 }
 
+void Session::say(std::string_view interim) {
+  if (streamed_) return;
+  std::size_t size = 0;
+  error_code ec;
+  if (unsaid_.empty()) size = socket_.write_some(asio::buffer(interim), ec);
+  unsaid_.append(interim.substr(size));
+}
+
+void Session::prepend_unsaid() {
+  if (!unsaid_.empty()) head_.insert(0, std::exchange(unsaid_, std::string()));
+}
+
 void Session::write_identity(const Incoming& incoming) {
   const AddedHeaders& names = incoming.deployment->runtime->config.headers;
   if (names.request_id && !incoming.request_id.empty()) writer_.add(*names.request_id, incoming.request_id);
@@ -210,7 +227,7 @@ void Session::write_identity(const Incoming& incoming) {
 Session::Next Session::after_stream() {
   if (streamed_->is_whole && !gone_) {
     if (streamed_->keep_alive) return Next::request;
-    return parser_.state() == State::complete && !parser_.keep_alive() ? Next::close : Next::linger;
+    return last_is_over();
   }
   // A reset, where the end of the connection would look like the end of the body, or nobody takes what was sent.
   if (!streamed_->ends_by_itself || streamed_->is_stuck) {
@@ -218,6 +235,12 @@ Session::Next Session::after_stream() {
     socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   }
   return Next::close;
+}
+
+/// A client that did not expect the end may be sending the next request already.
+Session::Next Session::last_is_over() const {
+  const bool expects_end = parser_.state() == State::complete && !parser_.keep_alive();
+  return expects_end && begin_ == end_ ? Next::close : Next::linger;
 }
 
 /// Writes out_, tried at once; within `send_timeout` in total when the client reads slowly.

@@ -3,6 +3,7 @@
 
 #include "backends/connection.hpp"
 #include "concurrency/context.hpp"
+#include "concurrency/loop.hpp"
 #include "concurrency/park.hpp"
 #include "concurrency/task.hpp"
 #include "gateway/access_line.hpp"
@@ -17,13 +18,12 @@
 #include <vector>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
 namespace sluice::gateway {
 
 /// A read is always pending (as long as there is room), so a client that hangs up cancels its request at once, and a
-/// request that is pipelined behind it waits in the buffer; without room only a reset is noticed.
+/// request that is pipelined behind it waits in the buffer.
 /// *one worker*
 class Session : public std::enable_shared_from_this<Session> {
  public:
@@ -43,6 +43,20 @@ class Session : public std::enable_shared_from_this<Session> {
     bool is_stuck = false;  // the client did not take it
   };
 
+  /// Looks a while after a request has come whether the client is still there, as of a reset that came with its last
+  /// bytes no event tells; and now and then while there is no room to read.
+  class Glance final : private concurrency::TimerEntry {
+   public:
+    explicit Glance(Session& session);
+    ~Glance();
+    void arm(concurrency::TimePoint when);
+    void disarm();
+
+   private:
+    Session& session_;
+    concurrency::Loop& loop_;
+  };
+
   enum class Next { request, close, linger };  // linger: the client may still be sending
 
   concurrency::Task<Next> serve_one(bool is_first);
@@ -51,8 +65,12 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::Task<bool> more(concurrency::Context ctx);
   concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
   concurrency::Task<bool> write_all();
+  /// Sends an interim response; what the client does not take at once goes out before the reply.
+  void say(std::string_view interim);
+  void prepend_unsaid();
   void write_identity(const Incoming& incoming);
   Next after_stream();
+  [[nodiscard]] Next last_is_over() const;
   concurrency::Task<> linger();
   concurrency::Task<Reply> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
                                           const RouteMatch& match, concurrency::TimePoint deadline);
@@ -61,7 +79,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void read(bool is_due = false);  // the rest of a request (socket.hpp)
   void on_read(boost::system::error_code ec, std::size_t size);
   void watch();
-  void stop_watching();
+  void look();
   void lose();
   void log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, concurrency::Duration deadline);
 
@@ -78,15 +96,17 @@ class Session : public std::enable_shared_from_this<Session> {
   std::size_t begin_ = 0;  // of what is received and not yet parsed
   std::size_t end_ = 0;
   bool reading_ = false;
-  bool watching_ = false;  // for the client's end, as there is no room to read
-  std::uint64_t watches_ = 0;
-  boost::asio::cancellation_signal stop_watching_;
+  bool watching_ = false;                             // for the client's end, as there is no room to read
   bool gone_ = false;                                 // the client closed, or the connection broke
+  bool half_close_ = false;                           // the current request outlives what the client sends
+  bool ended_ = false;                                // the client sends no more
   concurrency::detail::Parked* waiting_ = nullptr;    // for bytes
   const concurrency::Cancel* in_progress_ = nullptr;  // of the request that is being answered
-  concurrency::TimePoint arrived_{};                  // the head of the current request
+  Glance glance_{*this};
+  concurrency::TimePoint arrived_{};  // the head of the current request
   std::chrono::system_clock::time_point arrived_at_{};
-  std::string head_;  // of the reply
+  std::string unsaid_;  // of interim responses
+  std::string head_;    // of the reply
   ResponseWriter writer_{head_};
   std::vector<boost::asio::const_buffer> out_;
   std::uint64_t written_ = 0;

@@ -2,16 +2,15 @@
 #include "concurrency/wait.hpp"
 #include "gateway/session.hpp"
 
+#include <chrono>
 #include <cstring>
 #include <poll.h>
-#include <utility>
-
-#include <boost/asio/bind_cancellation_slot.hpp>
 
 namespace sluice::gateway {
 namespace {
 
 constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a request did not fit the small one
+constexpr std::chrono::milliseconds kGlances{10};
 
 }  // namespace
 
@@ -22,7 +21,7 @@ using concurrency::Task;
 using State = RequestParser::State;
 
 void Session::read(bool is_due) {
-  if (reading_ || gone_) return;
+  if (reading_ || gone_ || ended_) return;
   if (begin_ == end_) begin_ = end_ = 0;
   if (end_ == in_.size()) {
     if (begin_ != 0) {
@@ -35,14 +34,16 @@ void Session::read(bool is_due) {
       return watch();  // full of what is to be answered first
     }
   }
-  stop_watching();
+  watching_ = false;
   reading_ = true;
   socket_.start_read(read_, shared_from_this(), in_.data() + end_, in_.size() - end_, is_due);
 }
 
 void Session::on_read(error_code ec, std::size_t size) {
   reading_ = false;
-  if (ec) {
+  if (ec == asio::error::eof && half_close_ && waiting_ == nullptr) {
+    ended_ = true;
+  } else if (ec) {
     lose();
   } else {
     end_ += size;
@@ -57,26 +58,43 @@ void Session::lose() {
   if (in_progress_ != nullptr) (*in_progress_)();
 }
 
-/// Notices a client that resets the connection while there is no room to read, or that had closed it when the room ran
-/// out.
+/// Notices a client that closes or resets the connection while there is no room to read.
 void Session::watch() {
   if (watching_ || in_progress_ == nullptr) return;
-  pollfd state{socket_.native_handle(), POLLRDHUP, 0};
-  if (::poll(&state, 1, 0) > 0) return lose();
   watching_ = true;
-  const auto on_error = [self = shared_from_this(), number = ++watches_](error_code ec) {
-    if (!self->watching_ || number != self->watches_) return;
-    self->watching_ = false;
-    if (!ec && !self->reading_ && !self->gone_) self->watch();
-  };
-  socket_.async_wait(backends::Socket::wait_error, asio::bind_cancellation_slot(stop_watching_.slot(), on_error));
+  glance_.disarm();
+  look();
 }
 
-void Session::stop_watching() {
-  if (std::exchange(watching_, false)) stop_watching_.emit(asio::cancellation_type::terminal);
+/// Whether the client has left, as far as the system knows: of that no event may have told.
+void Session::look() {
+  const short end = POLLRDHUP;
+  pollfd state{socket_.native_handle(), watching_ && !half_close_ ? end : short{0}, 0};
+  if (::poll(&state, 1, 0) > 0) return lose();
+  if (watching_) glance_.arm(concurrency::Loop::current().now() + kGlances);
+}
+
+Session::Glance::Glance(Session& session)
+    : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
+        if (expired) static_cast<Glance&>(entry).session_.look();
+      }),
+      session_(session),
+      loop_(concurrency::Loop::current()) {}
+
+Session::Glance::~Glance() {
+  disarm();
+}
+
+void Session::Glance::arm(concurrency::TimePoint when) {
+  loop_.arm(*this, when);
+}
+
+void Session::Glance::disarm() {
+  loop_.disarm(*this);
 }
 
 Task<bool> Session::more(Context ctx) {
+  if (ended_) lose();  // what is missing never comes
   const std::size_t had = end_ - begin_;
   read(begin_ != end_ || !parser_.untouched());
   if (reading_) {

@@ -208,6 +208,22 @@ TEST(ResponseParser, BoundsTheHead) {
   for (const auto& cuts : support::every_cut(endless.size())) ASSERT_EQ(outcome(parser, endless, cuts), "too_large");
 }
 
+TEST(ResponseParser, ShowsInterimResponsesOneByOneBut100) {
+  ResponseParser parser;
+  Body body;
+  parser.start(false, body, kLimits);
+  std::string_view bytes = "HTTP/1.1 100\r\n\r\nHTTP/1.1 103\r\nA: b\r\n\r\nHTTP/1.1 102\r\n\r\nHTTP/1.1 204\r\n\r\n";
+  const auto next = [&] {
+    const auto [consumed, state] = parser.parse(bytes);
+    bytes.remove_prefix(consumed);
+    return std::pair(state, parser.status());
+  };
+  EXPECT_EQ(next(), std::pair(State::interim, 103U));
+  EXPECT_EQ(parser.headers().find("A"), "b");
+  EXPECT_EQ(next(), std::pair(State::interim, 102U));
+  EXPECT_EQ(next(), std::pair(State::complete, 204U));
+}
+
 TEST(ResponseParser, BoundsTheNumberOfFieldsAndOfInterimResponses) {
   ResponseParser parser;
   Body body;

@@ -15,9 +15,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr std::string_view kChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-constexpr std::string_view kHttp10 = "GET /p HTTP/1.0\r\nHost: test\r\n\r\n";
-
 class ProxyFailure : public ProxyTest {};
 
 TEST_F(ProxyFailure, CutsAClientOffThatTakesNothing) {
@@ -64,6 +61,22 @@ TEST_F(ProxyFailure, HasTheTimeoutsOfCallAndBackendUntilTheHead) {
   time_.advance(500ms);
   say("1\r\na\r\n0\r\n\r\n");
   EXPECT_EQ(receive().body, "a");
+}
+
+TEST_F(ProxyFailure, IsToldByAStatusWhenABodyIsBadFromTheBeginning) {
+  serve_proxy();
+  for (const char* body : {"zz\r\n", "1\r\naX"}) {
+    ask();
+    say(std::string(kChunked) + body);
+    const RawResponse reply = receive();
+    EXPECT_EQ(reply.status, 502U) << body;
+    EXPECT_EQ(calls_of(reply), "x=missing;reason=invalid");
+  }
+  client_.close();
+  serve_proxy("", R"("fallback": {"none": true}, )");
+  ask();
+  say(std::string(kChunked) + "zz\r\n");
+  EXPECT_EQ(receive().body, R"({"none":true})");
 }
 
 TEST_F(ProxyFailure, TellsOfABackendThatDoesNotAnswer) {
@@ -123,7 +136,8 @@ TEST_F(ProxyFailure, ShowsThatABodyBrokeOff) {
   client_.close();
 
   ask();
-  say(std::string(kChunked) + "3\r\nabc\r\nzz\r\n");
+  say(std::string(kChunked) + "3\r\nabc\r\n");
+  say("zz\r\n");
   end = receive_all();
   EXPECT_THAT(end.bytes, EndsWith("\r\n\r\n3\r\nabc\r\n"));
   client_.close();

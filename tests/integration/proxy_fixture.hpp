@@ -4,9 +4,14 @@
 #include "tests/support/gateway_fixture.hpp"
 #include "tests/support/raw_server.hpp"
 
+#include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace sluice::support {
+
+inline constexpr std::string_view kChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+inline constexpr std::string_view kHttp10 = "GET /p HTTP/1.0\r\nHost: test\r\n\r\n";
 
 class ProxyTest : public GatewayTest {
  protected:

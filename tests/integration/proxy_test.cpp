@@ -15,9 +15,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr std::string_view kChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-constexpr std::string_view kHttp10 = "GET /p HTTP/1.0\r\nHost: test\r\n\r\n";
-
 class Proxy : public ProxyTest {};
 
 TEST_F(Proxy, PassesStatusHeadersAndBodyOnAsTheyAre) {
@@ -41,6 +38,38 @@ TEST_F(Proxy, PassesStatusHeadersAndBodyOnAsTheyAre) {
   EXPECT_EQ(reply.header("Sluice-Result"), "complete");
   EXPECT_NE(reply.header("X-Request-Id"), "");
   EXPECT_FALSE(reply.chunked);
+}
+
+TEST_F(Proxy, PassesInterimResponsesOnAsTheyCome) {
+  serve_proxy();
+  ask();
+  say("HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\nConnection: x-hop\r\nX-Hop: 1\r\nContent-Length: 3\r\n\r\n");
+  EXPECT_EQ(news(), "HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n");
+  say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </b.css>\r\n\r\n");
+  EXPECT_EQ(news(), "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </b.css>\r\n\r\n");
+  say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  EXPECT_THAT(news(), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_EQ(server_.accepted(), 1U);
+}
+
+TEST_F(Proxy, PassesInterimResponsesOnDuringAnUploadAndBeforeAFailure) {
+  serve_proxy();
+  send("POST /p HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+  EXPECT_EQ(news(), "HTTP/1.1 100 Continue\r\n\r\n");
+  say("HTTP/1.1 103 Early Hints\r\n\r\n");
+  EXPECT_EQ(news(), "HTTP/1.1 103 Early Hints\r\n\r\n");
+  send("ab");
+  server_.close();
+  EXPECT_EQ(receive().status, 502U);
+}
+
+TEST_F(Proxy, PassesNoInterimResponsesOnToHttp10) {
+  serve_proxy();
+  send(std::string(kHttp10));
+  say("HTTP/1.1 103 Early Hints\r\n\r\n");
+  EXPECT_EQ(news(), "");
+  say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  EXPECT_THAT(news(), StartsWith("HTTP/1.1 200 OK\r\n"));
 }
 
 TEST_F(Proxy, KeepsWhatConcernsTheBackendsConnectionAlone) {
@@ -170,13 +199,8 @@ TEST_F(Proxy, HasNoBodyWhereThereIsNone) {
   EXPECT_EQ(server_.accepted(), 1U);
 }
 
-TEST_F(Proxy, SkipsInterimResponsesAndSwitchesNoProtocol) {
+TEST_F(Proxy, SwitchesNoProtocol) {
   serve_proxy();
-  ask();
-  say("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n");
-  EXPECT_EQ(news(), "");
-  say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1");
-  EXPECT_EQ(receive().body, "1");
   ask();
   say("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n");
   EXPECT_EQ(receive().status, 502U);

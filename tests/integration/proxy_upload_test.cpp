@@ -242,9 +242,25 @@ TEST_F(ProxyUpload, EndsWithItsClientWhileTheBackendTakesNoMore) {
   EXPECT_FALSE(sending.done());
   EXPECT_FALSE(worker_->is_idle());
   client_.reset();
-  time_.settle();
+  time_.advance(12ms);
   EXPECT_TRUE(worker_->is_idle());
   EXPECT_THAT(log_line(), HasSubstr("\"status\":499"));
+}
+
+TEST_F(ProxyUpload, OfAClientThatHasClosedItsSideIsAnsweredWhereThatIsAllowed) {
+  serve_proxy(R"("half_close": true, )");
+  send("POST /p HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nabc");
+  client_.shutdown_send();
+  time_.settle();
+  EXPECT_THAT(server_.received(), EndsWith("abc"));
+  say(kOk);
+  EXPECT_THAT(receive_all().bytes, EndsWith("ok"));
+  EXPECT_TRUE(worker_->is_idle());
+  client_.close();
+  send("POST /p HTTP/1.1\r\nHost: test\r\nContent-Length: 3\r\n\r\nab");
+  client_.shutdown_send();
+  time_.settle();
+  EXPECT_TRUE(worker_->is_idle()) << "the rest never comes";
 }
 
 TEST_F(ProxyUpload, IsNotSentTwice) {

@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
 
@@ -120,6 +123,59 @@ TEST_F(Session, CancelsTheCallsWhenTheClientResetsOrEndsItsSide) {
   EXPECT_EQ(a_.counters().cancelled, 2U);
 }
 
+TEST_F(Session, CancelsTheCallsOfAClientThatPipelinedMoreThanFitsBeforeItWent) {
+  a_.set_faults("hang=header");
+  std::string all = RawClient::text("GET", "/a/1");
+  while (all.size() < 150'000) all += RawClient::text("GET", "/a/2");
+  send(all);
+  EXPECT_EQ(a_.counters().open, 1U);
+  time_.advance(1s);
+  client_.close();
+  time_.advance(12ms);
+  EXPECT_EQ(a_.counters().cancelled, 1U);
+  EXPECT_EQ(a_.counters().requests, 1U);
+}
+
+TEST_F(Session, CancelsTheCallsOfAClientThatResetsAsSoonAsItHasAsked) {
+  a_.set_faults("hang=header");
+  boost::asio::io_context other;
+  boost::asio::ip::tcp::socket client(other);
+  client.connect(where_);
+  time_.settle();
+  boost::asio::write(client, boost::asio::buffer(RawClient::text("GET", "/a/1")));
+  client.set_option(boost::asio::socket_base::linger(true, 0));
+  client.close();
+  time_.settle();
+  EXPECT_EQ(a_.counters().open, 1U) << "it comes with the request: no event tells of it";
+  time_.advance(6ms);
+  EXPECT_EQ(a_.counters().cancelled, 1U);
+  EXPECT_EQ(a_.counters().open, 0U);
+}
+
+TEST_F(Session, AnswersAClientThatHasClosedItsSideWhereThatIsAllowed) {
+  reload(std::string(kEndpoints) + R"(, {"path": "/half/{id}", "half_close": true, "methods": ["GET", "POST"],
+    "calls": [{"name": "x", "backend": "a", "path": "/users/{id}", "method": "GET"}]})");
+  a_.set_faults("latency_ms=100");
+  send(RawClient::text("GET", "/half/1") + RawClient::text("GET", "/half/2"));
+  client_.shutdown_send();
+  time_.settle();
+  EXPECT_EQ(a_.counters().cancelled, 0U);
+  const std::string all = receive_all().bytes;
+  EXPECT_THAT(all, HasSubstr("\"id\":1,"));
+  EXPECT_THAT(all, HasSubstr("\"id\":2,"));
+  client_.close();
+  send("POST /half/1 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab");
+  client_.shutdown_send();
+  EXPECT_EQ(receive_all().bytes, "") << "the rest never comes";
+  client_.close();
+  a_.set_faults("hang=header");
+  send(RawClient::text("GET", "/half/3"));
+  time_.settle();
+  client_.reset();
+  time_.settle();
+  EXPECT_EQ(a_.counters().cancelled, 1U) << "nobody can be answered any more";
+}
+
 TEST_F(Session, CancelsTheCallsOfAClientThatPipelinedMoreBeforeItWent) {
   a_.set_faults("hang=header");
   send(RawClient::text("GET", "/a/1") + RawClient::text("GET", "/a/2"));
@@ -201,6 +257,17 @@ TEST_F(Session, LeavesARefusalReadableWhileTheClientStillSends) {
   const RawEnd end = receive_all();
   EXPECT_THAT(end.bytes, StartsWith("HTTP/1.1 413 "));
   EXPECT_EQ(end.error, boost::asio::error::eof);
+}
+
+TEST_F(Session, LeavesALastReplyReadableWhileTheClientSendsMore) {
+  ASSERT_TRUE(time_.run(client_.connect(where_)).has_value());
+  std::string all = RawClient::text("GET", "/a/1", "Connection: close\r\n");
+  while (all.size() < 300'000) all += RawClient::text("GET", "/a/2");
+  const auto sending = time_.spawn(client_.send(all));
+  const RawEnd end = receive_all();
+  EXPECT_THAT(end.bytes, StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(end.error, boost::asio::error::eof);
+  EXPECT_EQ(a_.counters().requests, 1U);
 }
 
 TEST_F(Session, AnswersGoodRequestsBeforeABadOne) {

@@ -27,7 +27,9 @@ std::size_t show(Parser& parser, std::string_view bytes, const Cuts& cuts) {
       const auto progress = parser.parse({exact.data(), exact.size()});
       consumed += progress.consumed;
       if (progress.state == State::need_more) break;
-      if (progress.state != State::head) return consumed;
+      bool goes_on = progress.state == State::head;
+      if constexpr (requires { State::interim; }) goes_on = goes_on || progress.state == State::interim;
+      if (!goes_on) return consumed;
     }
   }
   return consumed;
