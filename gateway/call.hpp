@@ -8,6 +8,7 @@
 #include "gateway/cache_control.hpp"
 #include "gateway/call_request.hpp"
 #include "gateway/incoming.hpp"
+#include "gateway/json_shape.hpp"
 #include "gateway/outcome.hpp"
 
 #include <chrono>
@@ -48,12 +49,12 @@ struct Fragment {
   std::optional<concurrency::TimePoint> usable_until;  // of stale data
   std::optional<concurrency::Duration> fresh_for;      // what is left of its ttl, if it has one
   std::string_view bytes;  // the body: for a merge its JSON value; lives as long as the fragment and the runtime
-  std::unique_ptr<const Shaped> shaped;  // what a merge takes of `bytes`; null: all of it
-  std::string media_type;                // of `first`
-  std::string headers;                   // of the response, those that the reply takes (header_lines.hpp)
-  std::shared_ptr<const void> owner;     // of `bytes`
-  std::optional<RootCause> root;         // of the reason `dependency`; none: what the client sent
-  std::optional<Elements> elements;      // of a call with `for_each`
+  std::unique_ptr<Shaped> shaped;     // what a merge takes of `bytes`; null: all of it
+  std::string media_type;             // of `first`
+  std::string headers;                // of the response, those that the reply takes (header_lines.hpp)
+  std::shared_ptr<const void> owner;  // of `bytes`
+  std::optional<RootCause> root;      // of the reason `dependency`; none: what the client sent
+  std::optional<Elements> elements;   // of a call with `for_each`
 
   [[nodiscard]] bool has_data() const {
     return outcome == Outcome::fresh || outcome == Outcome::cached || outcome == Outcome::stale ||
@@ -115,6 +116,9 @@ class Call {
 
   /// The endpoint has no more use for the call: it was cancelled, or has not begun. One that has failed stays so.
   void skip();
+
+  /// The reply is written: gives back bit by bit what the data was shaped to; true when there is none left.
+  [[nodiscard]] bool release(Quantum& quantum) { return !fragment_.shaped || fragment_.shaped->release(quantum); }
 
   /// Counts the outcome. Call once, when it is final.
   void count() const;

@@ -2,7 +2,10 @@
 
 #include "gateway/config.hpp"
 #include "gateway/detail/json_pass.hpp"
+#include "gateway/turns.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace sluice::gateway {
@@ -77,6 +80,17 @@ std::optional<MemberPath> MemberPath::parse(std::string_view text) {
     if (dot == text.npos) return path;
     text.remove_prefix(dot + 1);
   }
+}
+
+bool Shaped::release(Quantum& quantum) {
+  const auto shrink = [&quantum](auto& list) {
+    constexpr std::size_t kPiece = 4096;
+    for (; !list.empty() && !quantum.is_spent(); quantum.spend(kPiece * Quantum::kStep / 8)) {
+      list.erase(list.end() - static_cast<std::ptrdiff_t>(std::min(kPiece, list.size())), list.end());
+    }
+    return list.empty();
+  };
+  return shrink(members) && shrink(slices);
 }
 
 JsonShape::JsonShape(const CallConfig& call) {

@@ -38,6 +38,9 @@ struct Shaped {
   Shaped(const Shaped&) = delete;
   Shaped& operator=(const Shaped&) = delete;
 
+  /// Gives the memory back bit by bit; true when there is none left.
+  [[nodiscard]] bool release(Quantum& quantum);
+
   // Of a large body they may be a million, and a vector would copy them all at once to grow.
   std::deque<std::string_view> slices;
   std::deque<Member> members;  // which of the slices each is; empty for one value

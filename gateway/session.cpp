@@ -37,6 +37,22 @@ RequestLimits limits_of(const LimitsConfig& config) {
   return RequestLimits(config.max_header, config.max_target);
 }
 
+/// What is freed in turns, as it takes long.
+struct Release {
+  explicit Release(Reply& r) : reply(r) {}
+  [[nodiscard]] bool run(Quantum& quantum) {
+    return std::all_of(reply.calls.begin(), reply.calls.end(), [&](Call& call) { return call.release(quantum); });
+  }
+  Reply& reply;
+};
+
+bool is_long(const Release& release) {
+  const auto& calls = release.reply.calls;
+  return std::any_of(calls.begin(), calls.end(), [](const Call& call) {
+    return call.fragment().shaped && call.fragment().shaped->slices.size() > Quantum::kBytes / Quantum::kStep;
+  });
+}
+
 }  // namespace
 
 Session::Session(backends::Socket socket, Worker& worker)
@@ -129,6 +145,8 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const bool keep_alive = is_whole && parser_.keep_alive() && !gone_ && !worker_.is_draining();
   if (!gone_) co_await write_reply(reply, keep_alive, incoming);
   log(reply, endpoint, incoming, deadline);
+  Release release(reply);
+  if (is_long(release)) (void)co_await in_turns(Context(), release);
   if (gone_) co_return Next::close;
   if (keep_alive) co_return Next::request;
   co_return last_is_over();

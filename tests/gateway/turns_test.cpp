@@ -118,6 +118,22 @@ TEST(Turns, AreGivenToOthersWhileManyMembersAreMerged) {
   EXPECT_LT(body.size(), 20U) << "what follows each other is one slice";
 }
 
+TEST(Turns, AreGivenToOthersWhileWhatWasShapedIsFreed) {
+  struct Release {
+    [[nodiscard]] bool run(Quantum& quantum) { return shaped.release(quantum); }
+    Shaped shaped;
+  };
+  CallConfig call;
+  call.into = "";
+  const std::string large = object_of_many();
+  Release release;
+  const JsonShape shape(call);
+  ASSERT_TRUE(shape.apply(large, release.shaped));
+  ASSERT_GE(release.shaped.members.size(), 500'000U);
+  EXPECT_GE(turns_of(release), 10U);
+  EXPECT_TRUE(release.shaped.slices.empty());
+}
+
 struct Endless {
   [[nodiscard]] bool run(Quantum&) {
     ++runs;
