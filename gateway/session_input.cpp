@@ -43,6 +43,7 @@ void Session::on_read(error_code ec, std::size_t size) {
   reading_ = false;
   if (ec == asio::error::eof && half_close_ && waiting_ == nullptr) {
     ended_ = true;
+    watch();
   } else if (ec) {
     lose();
   } else {
@@ -58,7 +59,7 @@ void Session::lose() {
   if (in_progress_ != nullptr) (*in_progress_)();
 }
 
-/// Notices a client that closes or resets the connection while there is no room to read.
+/// Notices a client that closes or resets the connection while nothing is read.
 void Session::watch() {
   if (watching_ || in_progress_ == nullptr) return;
   watching_ = true;

@@ -174,6 +174,13 @@ TEST_F(Session, AnswersAClientThatHasClosedItsSideWhereThatIsAllowed) {
   client_.reset();
   time_.settle();
   EXPECT_EQ(a_.counters().cancelled, 1U) << "nobody can be answered any more";
+  send(RawClient::text("GET", "/half/4"));
+  client_.shutdown_send();
+  time_.advance(1s);
+  EXPECT_EQ(a_.counters().open, 1U);
+  client_.reset();
+  time_.advance(12ms);
+  EXPECT_EQ(a_.counters().cancelled, 2U);
 }
 
 TEST_F(Session, CancelsTheCallsOfAClientThatPipelinedMoreBeforeItWent) {
