@@ -3,6 +3,7 @@
 #include "backends/detail/reader.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <string>
 
@@ -17,7 +18,7 @@ constexpr std::uint64_t kMaxReserve = 1024 * 1024;  // a Content-Length is a cla
 
 class ResponseParser::Machine final : public detail::Message {
  public:
-  Machine() : reader_(*this) {}
+  Machine() : reader_(*this) { may_end_with_connection = true; }
 
   void start(bool to_head_request, Body& body, ResponseLimits limits) {
     body_ = &body;
@@ -65,11 +66,21 @@ class ResponseParser::Machine final : public detail::Message {
   [[nodiscard]] const Failure& failure() const { return *failure_; }
 
   // For Reader.
-  bool on_response(unsigned code) {
-    status_ = code;
-    return code >= 100 && code <= 599 ? true : fail(detail::Fault::start_line);
+  /// Without a reason the space before it is missing often enough (RFC 9112 §4 wants it) that others do, too.
+  bool on_first_line(std::string_view line) override {
+    constexpr std::size_t kStatus = std::string_view("HTTP/1.1 ").size();
+    constexpr std::size_t kStatusEnd = kStatus + 3;
+    if (!line.starts_with("HTTP/1.1 ") && !line.starts_with("HTTP/1.0 ")) return fail(detail::Fault::version);
+    version = line[7] == '1' ? 11 : 10;
+    const char* const end = line.data() + std::min(kStatusEnd, line.size());
+    const bool is_number = std::from_chars(line.data() + kStatus, end, status_).ptr == line.data() + kStatusEnd;
+    const std::string_view reason = line.substr(std::min(kStatusEnd, line.size()));
+    const bool has_reason = reason.empty() || (reason.front() == ' ' && detail::is_clean(reason));
+    if (!is_number || !has_reason || status_ < 100 || status_ > 599) return fail(detail::Fault::start_line);
+    has_no_body = to_head_request_ || status_ < 200 || status_ == 204 || status_ == 304;
+    return true;
   }
-  bool on_field(detail::http::field, std::string_view) { return true; }
+  bool on_field(std::string_view, std::string_view) override { return true; }
   bool on_head_end() override { return true; }
   bool on_body(std::string_view bytes) override {
     if (!body_->gunzip) return take(bytes);
@@ -97,7 +108,7 @@ class ResponseParser::Machine final : public detail::Message {
     state_ = State::need_more;
     reset_message();
     scanner_.reset();
-    reader_.start(to_head_request_);
+    reader_.start();
     in_body_ = false;
     has_body_ = false;
     status_ = 0;
@@ -113,7 +124,7 @@ class ResponseParser::Machine final : public detail::Message {
     if (found == detail::HeadScanner::State::need_more) return 0;
     if (found == detail::HeadScanner::State::failed) return fault_in_head(scanner_.fault());
     const std::size_t size = scanner_.size();
-    if (!read_head(input.substr(0, size))) return fault_in_head(fault);
+    if (!reader_.read_head(input.substr(0, size))) return fault_in_head(fault);
 
     if (status_ / 100 == 1) {
       if (status_ == 101 || ++interim_ > kMaxInterim) return fault_in_head(detail::Fault::interim);
@@ -135,13 +146,6 @@ class ResponseParser::Machine final : public detail::Message {
     }
     state_ = State::head;
     return size;
-  }
-
-  /// Without a reason the space before it is missing often enough (RFC 9112 §4 wants it) that others do, too.
-  bool read_head(std::string_view head) {
-    constexpr std::size_t kStatusEnd = std::string_view("HTTP/1.1 200").size();
-    if (head.substr(std::min(kStatusEnd, head.size()), 2) != "\r\n") return reader_.read_head(head);
-    return reader_.read_head(std::string(head).insert(kStatusEnd, 1, ' '));
   }
 
   Progress parse_body(std::string_view input) {
@@ -170,7 +174,7 @@ class ResponseParser::Machine final : public detail::Message {
     return state_ = State::failed;
   }
 
-  detail::Reader<false, Machine> reader_;
+  detail::Reader reader_;
   detail::HeadScanner scanner_;
   std::optional<Failure> failure_;
   Body* body_ = nullptr;

@@ -22,25 +22,14 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-Method to_method(detail::http::verb verb) {
-  switch (verb) {
-    case detail::http::verb::get:
-      return Method::get;
-    case detail::http::verb::head:
-      return Method::head;
-    case detail::http::verb::post:
-      return Method::post;
-    case detail::http::verb::put:
-      return Method::put;
-    case detail::http::verb::delete_:
-      return Method::delete_;
-    case detail::http::verb::patch:
-      return Method::patch;
-    case detail::http::verb::options:
-      return Method::options;
-    default:
-      return Method::other;
-  }
+Method to_method(std::string_view text) {
+  if (text == "GET") return Method::get;
+  if (text == "HEAD") return Method::head;
+  if (text == "POST") return Method::post;
+  if (text == "PUT") return Method::put;
+  if (text == "DELETE") return Method::delete_;
+  if (text == "PATCH") return Method::patch;
+  return text == "OPTIONS" ? Method::options : Method::other;
 }
 
 unsigned to_status(Fault fault) {
@@ -89,7 +78,7 @@ class RequestParser::Machine final : public detail::Message {
   void start() {
     reset_message();
     scanner_.reset();
-    reader_.start(false);
+    reader_.start();
     method_text_.clear();
     target_.clear();
     path_ = query_ = authority_ = {};
@@ -127,19 +116,31 @@ class RequestParser::Machine final : public detail::Message {
   [[nodiscard]] Refusal refusal() const { return {to_status(fault), detail::describe(fault)}; }
 
   // For Reader.
-  bool on_request(detail::http::verb verb, std::string_view method, std::string_view target) {
-    if (verb == detail::http::verb::connect) return fail(Fault::connect_method);
+  bool on_first_line(std::string_view line) override {
+    const std::size_t method_end = detail::token_size(line);
+    if (method_end == 0 || method_end == line.size() || line[method_end] != ' ') return fail(Fault::method);
+    const std::string_view method = line.substr(0, method_end);
+    line.remove_prefix(method_end + 1);
+    const std::size_t target_end = line.find(' ');
+    const std::string_view target = line.substr(0, target_end);
+    if (target_end == line.npos || target.empty() || !detail::is_clean(target) || target.find('\t') != target.npos) {
+      return fail(Fault::target);
+    }
+    line.remove_prefix(target_end + 1);
+    if (line != "HTTP/1.1" && line != "HTTP/1.0") return fail(Fault::version);
+    version = line.back() == '1' ? 11 : 10;
+    if (method == "CONNECT") return fail(Fault::connect_method);
     if (target.size() > limits_.max_target) return fail(Fault::target_too_long);
-    method_ = to_method(verb);
+    method_ = to_method(method);
     method_text_ = method;
     target_ = target;
     return split_target() || fail(Fault::target);
   }
-  bool on_field(detail::http::field id, std::string_view value) {
-    if (id == detail::http::field::host) {
+  bool on_field(std::string_view name, std::string_view value) override {
+    if (backends::iequals(name, "host")) {
       if (has_host_ || !is_authority(value)) return fail(Fault::host);
       has_host_ = true;
-    } else if (id == detail::http::field::expect) {
+    } else if (backends::iequals(name, "expect")) {
       if (!backends::iequals(value, "100-continue")) return fail(Fault::expectation);
       expects_continue_ = true;
     }
@@ -157,7 +158,7 @@ class RequestParser::Machine final : public detail::Message {
   bool on_end() override { return true; }
 
   RequestLimits limits_;
-  detail::Reader<true, Machine> reader_;
+  detail::Reader reader_;
   detail::HeadScanner scanner_;
   std::string method_text_;
   std::string target_;
@@ -208,7 +209,7 @@ class RequestParser::Machine final : public detail::Message {
   // Fills path_, query_ and authority_.
   bool split_target() {
     std::string_view rest = target_;
-    // Beast lets these through; all of them must be percent-encoded in a URI, and "#" never gets into a request.
+    // All of these must be percent-encoded in a URI, and "#" never gets into a request.
     unsigned bits = 0;
     for (const char c : rest) bits |= static_cast<unsigned char>(c);
     if (bits >= 0x80 || rest.find('#') != rest.npos) return false;

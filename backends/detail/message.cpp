@@ -23,10 +23,15 @@ constexpr std::array<bool, 256> kTokenChars = make_token_chars();
 }  // namespace
 
 bool is_token(std::string_view text) {
-  for (const char c : text) {
-    if (!kTokenChars[static_cast<unsigned char>(c)]) return false;
-  }
-  return !text.empty();
+  bool is_all = !text.empty();
+  for (const char c : text) is_all &= kTokenChars[static_cast<unsigned char>(c)];
+  return is_all;
+}
+
+std::size_t token_size(std::string_view text) {
+  std::size_t size = 0;
+  while (size < text.size() && kTokenChars[static_cast<unsigned char>(text[size])]) ++size;
+  return size;
 }
 
 bool has_bare_line_feed(std::string_view text) {
@@ -62,8 +67,17 @@ bool may_become_chunk(std::string_view text, bool after_chunk) {
 }
 
 bool is_clean(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
+  // Eight bytes at a time as long as none is a control character: a borrow can only spread from one that is.
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  for (; text.size() >= sizeof kOnes; text.remove_prefix(sizeof kOnes)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data(), sizeof word);
+    const std::uint64_t differs = word ^ kOnes * 0x7f;
+    if ((((word - kOnes * 0x20) & ~word) | ((differs - kOnes) & ~differs)) & kOnes << 7U) break;
+  }
+  bool is_dirty = false;
+  for (const char c : text) is_dirty |= (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
+  return !is_dirty;
 }
 
 std::string_view describe(Fault fault) {
@@ -147,28 +161,32 @@ void Message::reset_message() {
   version = 0;
   content_length = 0;
   body_bytes = 0;
-  has_length = has_coding = chunked = close = keep = false;
+  has_length = has_coding = chunked = close = keep = has_no_body = false;
   fault = Fault::none;
 }
 
 bool Message::add_content_length(std::string_view value) {
   const char* const end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, content_length);
-  if (has_length || value.empty() || stop != end || error != std::errc()) return fail(Fault::length);
+  if (has_length || chunked || value.empty() || stop != end || error != std::errc()) return fail(Fault::length);
   has_length = true;
   return true;
 }
 
-void Message::add_transfer_encoding(std::string_view value) {
+bool Message::add_transfer_encoding(std::string_view value) {
+  if (has_length || chunked) return fail(Fault::length);
   chunked = !has_coding && iequals(value, "chunked");
   has_coding = true;
+  return true;
 }
 
-void Message::add_connection(std::string_view value) {
+bool Message::add_connection(std::string_view value) {
   while (const auto option = next_list_element(value)) {
+    if (!is_token(*option)) return fail(Fault::field);
     if (iequals(*option, "close")) close = true;
     if (iequals(*option, "keep-alive")) keep = true;
   }
+  return true;
 }
 
 bool Message::check_framing() {

@@ -40,8 +40,10 @@ std::string_view describe(Fault fault);
 
 /// A token of RFC 9110 §5.6.2, as methods and field names are.
 [[nodiscard]] bool is_token(std::string_view text);
+/// Of the token that `text` begins with; 0 if it begins with none.
+[[nodiscard]] std::size_t token_size(std::string_view text);
 
-/// Finds the end of a head and refuses folded lines and bare LFs; other stray characters are left to Beast.
+/// Finds the end of a head and refuses folded lines and bare LFs; other stray characters are left to Reader.
 ///
 /// Resumable: each scan looks at new bytes only. The verdict depends on the bytes, not on how they were cut.
 class HeadScanner {
@@ -89,7 +91,7 @@ class ChunkBudget {
 /// chunk before comes first.
 [[nodiscard]] bool may_become_chunk(std::string_view text, bool after_chunk);
 
-/// No control character but HTAB, in the extensions of a chunk.
+/// No control character but HTAB, as in the value of a field.
 [[nodiscard]] bool is_clean(std::string_view text);
 
 /// The state of the message that is being read, filled by Reader; the parsers derive from it. *One worker*.
@@ -101,7 +103,10 @@ class Message {
   Message(const Message&) = delete;
   Message& operator=(const Message&) = delete;
 
-  // Called by Reader; false, with the fault set, ends the message.
+  // Called by Reader; false, with the fault set, ends the message. The first line is without its end; the field is none
+  // of those below.
+  virtual bool on_first_line(std::string_view line) = 0;
+  virtual bool on_field(std::string_view name, std::string_view value) = 0;
   virtual bool on_body(std::string_view bytes) = 0;
   virtual bool on_head_end() = 0;
   virtual bool on_end() = 0;
@@ -112,8 +117,8 @@ class Message {
   }
   void reset_message();
   bool add_content_length(std::string_view value);
-  void add_transfer_encoding(std::string_view value);
-  void add_connection(std::string_view value);
+  bool add_transfer_encoding(std::string_view value);
+  bool add_connection(std::string_view value);
   /// Framing that all receivers read alike: not both lengths, no coding but chunked, none at all in HTTP/1.0.
   bool check_framing();
   /// Counts body bytes against `max_body`.
@@ -130,6 +135,8 @@ class Message {
   bool chunked = false;
   bool close = false;
   bool keep = false;
+  bool has_no_body = false;              // whatever the fields say; to be set by on_first_line() or before
+  bool may_end_with_connection = false;  // a body without framing is what comes until then, else there is none
   Fault fault = Fault::none;
 
  protected:

@@ -77,7 +77,7 @@ const Case kGood[] = {
     {get("/", "Connection: x, CLOSE , y\r\n"), "GET / 11 close Host=h Connection=x, CLOSE , y []"},
     {get("/", "Connection: keep-alive\r\nConnection: close\r\n"),
      "GET / 11 close Host=h Connection=keep-alive Connection=close []"},
-    {get("/", "Proxy-Connection: close\r\n"), "GET / 11 keep Host=h Proxy-Connection=close []"},
+    {get("/", "Proxy-Connection: close, no list\r\n"), "GET / 11 keep Host=h Proxy-Connection=close, no list []"},
     {get("/", "X:\t a \tb\t \r\nY:\r\n"), "GET / 11 keep Host=h X=a \tb Y= []"},
     {"BREW /pot HTTP/1.1\r\nHost: h\r\n\r\n", "BREW /pot 11 keep Host=h []"},
     {"OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "OPTIONS * 11 keep Host=h []"},
