@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Instructions that a whole request takes in the gateway, counted by callgrind and compared with counts.json.
+"""Instructions that whole requests and the pieces of their path take, counted by callgrind, compared with counts.json.
 
 Fails when a count has grown by more than 5 %: then either the change is to be made cheaper, or counts.json, whose history
 tells how the cost came about, is to be changed with it (--write). Counts depend on the compiler and the libraries, so
@@ -31,6 +31,13 @@ CASES = {"merge of 3, 200 B": (3, 200, "merge"), "merge of 3, 64 KiB": (3, 65536
 def endpoint(strategy: str, backends: int) -> dict[str, Any]:
     calls = [{"name": f"part{i}", "backend": f"part{i}", "path": f"/part/{i}"} for i in range(backends)]
     return {"path": "/", "deadline": "60s", "strategy": strategy, "calls": calls}
+
+
+def total(out: pathlib.Path) -> int:
+    found = re.search(r"^(?:totals|summary): (\d+)", out.read_text(), re.MULTILINE)
+    if found is None:
+        raise ValueError("callgrind gave no total")
+    return int(found[1])
 
 
 def load(binaries: pathlib.Path, port: int, requests: int) -> bool:
@@ -65,14 +72,30 @@ def instructions(binaries: pathlib.Path, backends: int, size: int, strategy: str
             raise ValueError("not all replies are good")
         gateway.send_signal(signal.SIGTERM)
         gateway.wait(60)
-        total = re.search(r"^totals: (\d+)", out.read_text(), re.MULTILINE)
-        if total is None:
-            raise ValueError("callgrind gave no total")
-        return int(total[1])
+        return total(out)
+
+
+def instructions_of_piece(binaries: pathlib.Path, piece: str, rounds: int) -> int:
+    with Processes() as processes:
+        out = processes.directory / "callgrind.out"
+        subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", str(binaries / "gateway_pieces"),
+                        piece, str(rounds)], check=True, stderr=subprocess.DEVNULL)
+        return total(out)
+
+
+def measure_pieces(binaries: pathlib.Path) -> dict[str, int]:
+    """Each once it is warm."""
+    counts = {}
+    pieces = subprocess.run([str(binaries / "gateway_pieces")], check=True, capture_output=True, text=True).stdout
+    for piece in pieces.splitlines():
+        few, many = (instructions_of_piece(binaries, piece, rounds) for rounds in (WARM, MANY))
+        counts[piece] = round((many - few) / (MANY - WARM))
+        print(f"{piece}: {counts[piece]}", flush=True)
+    return counts
 
 
 def measure(binaries: pathlib.Path) -> dict[str, int]:
-    counts = {}
+    counts = measure_pieces(binaries)
     for name, (backends, size, strategy) in CASES.items():
         few, many = (instructions(binaries, backends, size, strategy, requests) for requests in (WARM, MANY))
         counts[name] = round((many - few) / (MANY - WARM))
@@ -89,11 +112,15 @@ def grown(counts: dict[str, int], known: dict[str, int]) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="where the programs are")
-    parser.add_argument("--machine", required=True, help="distribution, compiler and what else counts depend on")
+    parser.add_argument("--machine", default="", help="distribution, compiler and what else counts depend on")
+    parser.add_argument("--pieces", action="store_true", help="only count the pieces, and print that")
     parser.add_argument("--write", action="store_true", help="keep what is counted in counts.json")
     options = parser.parse_args()
     if grown({"x": 106}, {"x": 100}) == [] or grown({"x": 104}, {"x": 100}) != []:
         raise AssertionError("the comparison cannot fail")
+    if options.pieces:
+        measure_pieces(options.bin)
+        return 0
     kept = json.loads(COUNTS.read_text())
     if not options.write and options.machine not in kept:
         print(f"counts.json has none of {options.machine}")
