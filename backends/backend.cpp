@@ -1,5 +1,6 @@
 #include "backends/backend.hpp"
 
+#include "concurrency/detail/recycled.hpp"
 #include "concurrency/loop.hpp"
 
 #include <algorithm>
@@ -207,6 +208,11 @@ struct Stream::Attempt {
   }
   Attempt(const Attempt&) = delete;
   Attempt& operator=(const Attempt&) = delete;
+
+  static void* operator new(std::size_t size) { return concurrency::detail::allocate_recycled(size); }
+  static void operator delete(void* attempt, std::size_t size) noexcept {
+    concurrency::detail::free_recycled(attempt, size);
+  }
 
   void take_head() {
     status = (*lease)->response().status();

@@ -1,6 +1,7 @@
 #include "backends/connection.hpp"
 
 #include "backends/pieces.hpp"
+#include "concurrency/detail/recycled.hpp"
 #include "concurrency/io.hpp"
 #include "concurrency/wait.hpp"
 
@@ -20,7 +21,7 @@ using concurrency::Loop;
 using concurrency::Task;
 
 constexpr std::size_t kSmallBuffer = 8 * 1024;
-constexpr std::size_t kLargeBuffer = 64 * 1024;  // once a response did not fit the small one
+constexpr std::size_t kLargeBuffer = 68 * 1024;  // once a response did not fit the small one: 64 KiB and their head
 constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
@@ -200,7 +201,7 @@ bool Connection::start(const Context& ctx, const Request& request, bool is_strea
   is_stream_ = is_stream;
   sending_ = request.is_streamed;
   request_ = &request;
-  body_ = std::make_shared<Body>();
+  body_ = std::allocate_shared<Body>(concurrency::detail::Recycled<Body>());
   const std::uint64_t max_body = is_stream ? ResponseLimits::kAnyBody : limits_.max_body;
   parser_.start(request.method == "HEAD", *body_, ResponseLimits(limits_.max_header, max_body));
   return true;
@@ -209,7 +210,8 @@ bool Connection::start(const Context& ctx, const Request& request, bool is_strea
 /// Writes what the socket takes at once.
 void Connection::write_now(Buffers& rest, bool& is_broken) {
   error_code ec;
-  consume(rest, socket_.write_some(rest, ec));
+  const bool is_one = rest[1].size() + rest[2].size() == 0;
+  consume(rest, is_one ? socket_.write_some(rest[0], ec) : socket_.write_some(rest, ec));
   is_broken = ec && ec != asio::error::would_block;
   if (is_broken) read_what_is_left();
 }

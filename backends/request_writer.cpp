@@ -2,15 +2,12 @@
 
 #include "backends/detail/message.hpp"
 
-#include <algorithm>
-
 namespace sluice::backends {
 
 namespace {
 
 bool is_one_word(std::string_view text) {
-  return std::none_of(text.begin(), text.end(),
-                      [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; });
+  return detail::is_clean(text) && text.find(' ') == text.npos && text.find('\t') == text.npos;
 }
 
 }  // namespace

@@ -73,7 +73,7 @@ class ContextNode {
     timer_.emplace(*this);
     loop_.store(&loop, std::memory_order_relaxed);
   }
-  void arm(Loop& loop, TimePoint deadline);
+  void arm(Loop& loop, TimePoint deadline, TimePoint now);
   void disarm() noexcept;
   static void on_deadline(TimerEntry& entry, bool expired) noexcept;
 
@@ -233,9 +233,9 @@ void ContextNode::on_deadline(TimerEntry& entry, bool expired) noexcept {
   release(&node);
 }
 
-void ContextNode::arm(Loop& loop, TimePoint deadline) {
+void ContextNode::arm(Loop& loop, TimePoint deadline, TimePoint now) {
   add_ref();
-  loop.arm(*timer_, deadline);
+  loop.arm(*timer_, deadline, now);
 }
 
 void ContextNode::disarm() noexcept {
@@ -364,10 +364,11 @@ Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code 
   node->follow(ancestor);
   if (own && !node->is_done()) {
     Loop& loop = Loop::current();
-    if (deadline <= loop.now()) {
+    const TimePoint now = loop.now();
+    if (deadline <= now) {
       node->end(Error::deadline_exceeded, cause);
     } else {
-      node->arm(loop, deadline);
+      node->arm(loop, deadline, now);
     }
   }
   Context ctx(std::move(node));

@@ -103,13 +103,30 @@ bool is_plain(unsigned char byte) {
   return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
+// Where the first byte is that is not plain, or the end; most texts have none, so eight bytes are looked at together
+// first (a borrow or carry can only spread from one that is not).
+std::size_t skip_plain(std::string_view text, std::size_t i) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  for (; text.size() - i >= sizeof kOnes; i += sizeof kOnes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, text.data() + i, sizeof word);
+    const std::uint64_t below_space = word - kOnes * 0x20;
+    const std::uint64_t delete_or_above = word + kOnes;
+    const std::uint64_t quote = (word ^ kOnes * '"') - kOnes;
+    const std::uint64_t backslash = (word ^ kOnes * '\\') - kOnes;
+    if (((word | below_space | delete_or_above | quote | backslash) & kOnes << 7U) != 0) break;
+  }
+  while (i < text.size() && is_plain(byte_at(text, i))) ++i;
+  return i;
+}
+
 // Calls `escape(i)` for each byte that is not plain, which returns how many bytes it dealt with; copies the others.
 template <class Escape>
 void put_escaped(Out& out, std::string_view text, Escape escape) {
   std::size_t i = 0;
   while (i < text.size()) {
     const std::size_t begin = i;
-    while (i < text.size() && is_plain(byte_at(text, i))) ++i;
+    i = skip_plain(text, i);
     out.put(text.substr(begin, i - begin));
     if (i < text.size()) i += escape(i);
   }

@@ -70,11 +70,11 @@ bool Call::prepare(const std::vector<Call>& calls, const Found& found) {
 }
 
 void Call::look_up(CallRequest made) {
-  const TimePoint now = Loop::current().now();
-  if (start_ == TimePoint()) start_ = now;
+  if (start_ == TimePoint()) start_ = Loop::current().now();
   request_ = std::move(made.request);
   key_ = std::move(made.key);
   if (key_.empty()) return;
+  const TimePoint now = Loop::current().now();
   if (plan_.config.cache->honor_request) wish_ = CacheWish(incoming_.parser.headers());
   if (wish_.no_store) key_.clear();  // of whoever says that nothing is stored, nor used
   stored_ = key_.empty() ? nullptr : incoming_.deployment->shared.store.find(key_, now);

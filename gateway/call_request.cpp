@@ -1,6 +1,7 @@
 #include "gateway/call_request.hpp"
 
 #include "backends/backend.hpp"
+#include "concurrency/detail/recycled.hpp"
 #include "gateway/json_check.hpp"
 #include "gateway/percent.hpp"
 
@@ -124,7 +125,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   const Runtime& runtime = *incoming.deployment->runtime;
   const BackendConfig& backend = runtime.config.backends[config.backend];
   const backends::Headers& asked_with = incoming.parser.headers();
-  auto request = std::make_shared<backends::Request>();
+  auto request = std::allocate_shared<backends::Request>(concurrency::detail::Recycled<backends::Request>());
 
   values.path = incoming.parameters;
   values.query = incoming.parser.query();

@@ -39,7 +39,7 @@ class Watch final : private concurrency::TimerEntry {
         stream_(stream),
         cut_(cut) {
     if (config.stream_timeout) end_ = loop_.now() + *config.stream_timeout;
-    arm();
+    arm();  // without asking the kernel: most are over before the first look
   }
   ~Watch() { loop_.disarm(*this); }
 
@@ -51,10 +51,7 @@ class Watch final : private concurrency::TimerEntry {
     return std::max({client_.last_progress(), stream_.last_progress(), last_taken_}) + idle_timeout_;
   }
   [[nodiscard]] std::size_t unsent_bytes() const { return client_.unsent_bytes() + stream_.unsent_bytes(); }
-  void arm() {
-    unsent_ = unsent_bytes();
-    loop_.arm(*this, std::min({idle_until(), end_, loop_.now() + idle_timeout_ / 4}));
-  }
+  void arm() { loop_.arm(*this, std::min({idle_until(), end_, loop_.now() + idle_timeout_ / 4})); }
   void look() {
     if (unsent_bytes() < unsent_) last_taken_ = loop_.now();
     is_over_ = loop_.now() >= end_;
@@ -62,6 +59,7 @@ class Watch final : private concurrency::TimerEntry {
     if (is_over_ || is_idle_) {
       cut_();
     } else {
+      unsent_ = unsent_bytes();
       arm();
     }
   }
@@ -70,7 +68,7 @@ class Watch final : private concurrency::TimerEntry {
   const Duration idle_timeout_;
   TimePoint end_ = TimePoint::max();
   TimePoint last_taken_{};  // by a side that is slow to empty the buffers of the kernel, as far as is known
-  std::size_t unsent_ = 0;  // when the timer was armed
+  std::size_t unsent_ = 0;  // at the last look
   const ClientStream& client_;
   const Stream& stream_;
   const Cancel& cut_;

@@ -12,7 +12,7 @@
 #include "gateway/turns.hpp"
 
 #include <algorithm>
-#include <array>
+#include <span>
 
 namespace sluice::gateway {
 namespace {
@@ -216,9 +216,9 @@ Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming&
     for (const std::string_view part : reply.body) head_ += part;
     if (reply.body.empty()) head_ += reply.text;
   }
-  out_.push_back(asio::buffer(head_));
+  put_out(head_);
   if (has_body && length > kCopiedBody) {
-    for (const std::string_view part : reply.body) out_.push_back(asio::buffer(part.data(), part.size()));
+    for (const std::string_view part : reply.body) put_out(part);
   }
   const bool written = co_await write_all();
   if (!written) gone_ = true;
@@ -261,6 +261,13 @@ Session::Next Session::last_is_over() const {
   return expects_end && begin_ == end_ ? Next::close : Next::linger;
 }
 
+/// Adds to what write_all() is to write, in pieces of which it need not write more than one at a time.
+void Session::put_out(std::string_view bytes) {
+  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), Quantum::kBytes))) {
+    out_.push_back(asio::buffer(bytes.data(), std::min(bytes.size(), Quantum::kBytes)));
+  }
+}
+
 /// Writes out_, tried at once; within `send_timeout` in total when the client reads slowly.
 Task<bool> Session::write_all() {
   written_ = 0;
@@ -273,13 +280,14 @@ Task<bool> Session::write_all() {
       since_pause = 0;
       co_await pause();
     }
-    std::array<asio::const_buffer, kMaxBuffers> rest;
-    for (std::size_t i = 0, room = Quantum::kBytes; i < rest.size() && done + i < out_.size() && room != 0; ++i) {
-      rest[i] = asio::buffer(out_[done + i], room);
-      room -= rest[i].size();
+    std::size_t end = done;
+    for (std::size_t bytes = 0; end < out_.size() && end - done < kMaxBuffers; ++end) {
+      bytes += out_[end].size();
+      if (bytes > Quantum::kBytes && end != done) break;
     }
+    const std::span<const asio::const_buffer> rest(&out_[done], end - done);
     error_code ec;
-    std::size_t size = socket_.write_some(rest, ec);
+    std::size_t size = rest.size() == 1 ? socket_.write_some(rest.front(), ec) : socket_.write_some(rest, ec);
     if (ec == asio::error::would_block) {
       if (!ctx) {
         auto bounded = concurrency::with_timeout(Context(), worker_.deployment()->runtime->config.limits.send_timeout);

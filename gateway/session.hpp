@@ -64,6 +64,7 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::Task<bool> read_body(concurrency::Context ctx);
   concurrency::Task<bool> more(concurrency::Context ctx);
   concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
+  void put_out(std::string_view bytes);
   concurrency::Task<bool> write_all();
   /// Sends an interim response; what the client does not take at once goes out before the reply.
   void say(std::string_view interim);
