@@ -19,6 +19,12 @@ using support::RawResponse;
 
 class StandInTest : public ::testing::Test {
  protected:
+  ~StandInTest() override {
+    client_.close();
+    stand_in_.stop();
+    time_.settle();  // nothing waits any more
+  }
+
   RawResponse get(const std::string& target, const std::string& fields = {}) {
     return time_.run(client_.get(where_, target, fields)).value();
   }

@@ -1,4 +1,5 @@
 #include "tests/backends/standin_fixture.hpp"
+#include "tests/support/leak_check.hpp"
 
 #include <chrono>
 #include <set>
@@ -208,6 +209,13 @@ TEST_F(StandInConnections, MayComeOverIPv6) {
   EXPECT_EQ(time_.run(client_.get(v6, "/users/1")).value().status, 200U);
 }
 
+/// Nothing waits any more.
+void end(VirtualTime& time, StandIn& stand_in, RawClient& client) {
+  stand_in.stop();
+  client.close();
+  time.settle();
+}
+
 TEST(StandInSeed, MakesARunRepeatable) {
   const auto run = [](std::uint64_t seed) {
     VirtualTime time;
@@ -223,6 +231,7 @@ TEST(StandInSeed, MakesARunRepeatable) {
       const RawResponse response = time.run(client.get(where, "/json?bytes=2000")).value();
       seen += without_date(response.head) + response.body + std::to_string((time.now() - start).count());
     }
+    end(time, stand_in, client);
     return seen;
   };
   const std::string first = run(1);
@@ -238,6 +247,7 @@ TEST(StandInSeed, ChoicesOfOneRequestDoNotRepeatInTheNext) {
   std::set<std::string> bodies;
   for (int i = 0; i < 20; ++i) bodies.insert(time.run(client.get(where, "/users/1?garbage=body")).value().body);
   EXPECT_EQ(bodies.size(), 20U);
+  end(time, stand_in, client);
 }
 
 TEST(StandInOptions, NameItAndGiveItFaultsFromTheStart) {
@@ -252,9 +262,11 @@ TEST(StandInOptions, NameItAndGiveItFaultsFromTheStart) {
   EXPECT_EQ(response.header("Server"), "users-1");
   options.faults = "hang=sometimes";
   EXPECT_THROW(StandIn(time.loop(), options), std::invalid_argument);
+  end(time, stand_in, client);
 }
 
 TEST(StandInLoop, MayEndWhileSessionsHang) {
+  const test::AllowLeftovers on_purpose;
   VirtualTime time;
   StandIn stand_in(time.loop());
   RawClient client(time.loop());

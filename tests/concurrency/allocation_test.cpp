@@ -11,6 +11,7 @@
 #include "concurrency/snapshot.hpp"
 #include "concurrency/timer.hpp"
 #include "concurrency/wait_group.hpp"
+#include "support/leak_check.hpp"
 
 #include <array>
 #include <cstdlib>
@@ -68,9 +69,10 @@ Task<> count(Step& step, int warm_up, int rounds, std::size_t& counted) {
   Loop::current().stop();
 }
 
-/// How often `rounds` times `step()` allocate, once it has run for a while. `partner` runs beside it.
+/// How often `rounds` times `step()` allocate, once it has run for a while. `partner` runs beside it, for ever.
 template <class Step>
 std::size_t allocations_of(Step step, Task<> partner = {}, int rounds = 1000) {
+  const sluice::test::AllowLeftovers of_the_partner;
   Loop loop(1);
   std::size_t counted = 1;
   if (partner.valid()) boost::asio::co_spawn(loop.executor(), std::move(partner), boost::asio::detached);

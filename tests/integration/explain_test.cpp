@@ -4,6 +4,7 @@
 #include "gateway/config_reader.hpp"
 #include "gateway/problem.hpp"
 #include "tests/support/gateway_fixture.hpp"
+#include "tests/support/leak_check.hpp"
 
 #include <map>
 #include <memory>
@@ -111,6 +112,12 @@ class Explain : public GatewayTest, public ::testing::WithParamInterface<Situati
     return std::move(checked.config).value();
   }
 
+  /// Rehearsals end with their loops.
+  static Explanation explained(const Config& plan) {
+    const test::AllowLeftovers on_purpose;
+    return explain(plan, 0);
+  }
+
   ScriptedBackend well_{time_.loop()};
   ScriptedBackend slow_{time_.loop()};
   Acceptor nobody_{time_.loop().executor(), boost::asio::ip::tcp::v4()};
@@ -118,7 +125,7 @@ class Explain : public GatewayTest, public ::testing::WithParamInterface<Situati
 
 TEST_P(Explain, SaysWhatAClientGets) {
   const Config plan = config();
-  const Explanation explanation = explain(plan, 0);
+  const Explanation explanation = explained(plan);
   std::size_t cells = 0;
   for (const Scene& scene : explanation.scenes) {
     std::map<std::string, BackendState> states;
@@ -148,7 +155,7 @@ TEST_P(Explain, SaysWhatAClientGets) {
 TEST_P(Explain, GivesEachCallTheTimeThatItHas) {
   const Config plan = config();
   const EndpointConfig& endpoint = plan.endpoints.front();
-  const Explanation explanation = explain(plan, 0);
+  const Explanation explanation = explained(plan);
   for (const Scene& scene : explanation.scenes) {
     for (std::size_t i = 0; i < scene.reply.calls.size(); ++i) {
       const RehearsedCall& call = scene.reply.calls[i];

@@ -57,7 +57,18 @@ GatewayTest::GatewayTest()
   metrics_.enter(0);
 }
 
-GatewayTest::~GatewayTest() = default;
+// When everybody has gone, all that the test has started comes to its end: else the loop says what still waits.
+GatewayTest::~GatewayTest() {
+  client_.close();
+  a_.stop();
+  b_.stop();
+  c_.stop();
+  s_.stop();
+  if (worker_) worker_->drain();
+  time_.settle();
+  if (worker_ && worker_->is_idle()) worker_.reset();
+  time_.settle();
+}
 
 std::shared_ptr<const gateway::Runtime> GatewayTest::read(std::string_view endpoints, std::string_view top) {
   std::string text = R"({"version": 1, "endpoints": [)";

@@ -97,7 +97,7 @@ ScriptedBackend::ScriptedBackend(concurrency::Loop& loop, std::string_view host)
 }
 
 ScriptedBackend::~ScriptedBackend() {
-  state_->running.cancel();
+  stop();
 }
 
 void ScriptedBackend::answer(std::string bytes, After after) {
@@ -122,6 +122,10 @@ void ScriptedBackend::say(const std::string& bytes) {
 void ScriptedBackend::hang_up() {
   boost::system::error_code ignored;
   for (const auto& socket : state_->sockets) socket->close(ignored);
+}
+
+void ScriptedBackend::stop() {
+  state_->running.cancel();
 }
 
 const tcp::endpoint& ScriptedBackend::where() const {

@@ -44,6 +44,8 @@ class ScriptedBackend {
   /// Sends `bytes` on every open connection, or ends them all.
   void say(const std::string& bytes);
   void hang_up();
+  /// Accepts and reads nothing more, and ends all connections on the loop's next turn.
+  void stop();
 
   [[nodiscard]] const boost::asio::ip::tcp::endpoint& where() const;
   [[nodiscard]] std::size_t accepted() const;
