@@ -16,13 +16,13 @@ Mutex::Turn::~Turn() {
   if (!queued_) return;
   done_.unsubscribe();
   if (taken_) return;
-  detail::Waiter* next = nullptr;
+  bool was_handed = false;
   {
     const std::lock_guard lock(mutex_.line_.mutex);
     mutex_.line_.waiters.remove(waiter_);
-    if (waiter_.ok) next = mutex_.pass_on_locked();
+    was_handed = waiter_.ok;
   }
-  if (next != nullptr) next->parked.wake();
+  if (was_handed) mutex_.pass_on(mutex_.holder_.load(std::memory_order_relaxed));
 }
 
 detail::Now Mutex::Turn::start(const Context& ctx) {
@@ -62,30 +62,35 @@ bool Mutex::enqueue(detail::Waiter& waiter) {
   return true;
 }
 
-/// Returns whom to wake, without the lock: from then on the mutex may be gone.
-detail::Waiter* Mutex::pass_on_locked() noexcept {
-  detail::Waiter* const next = line_.waiters.claim_front();
-  if (next == nullptr) {
-    holder_.store(kFree, std::memory_order_release);
-    return nullptr;
+/// To the first in line, or else to nobody; false if it is nobody's. What it does last is to free it or to wake who has
+/// it then, both without the lock of the line: from then on the mutex may be gone.
+bool Mutex::pass_on(Holder holder) noexcept {
+  for (;;) {
+    while ((holder & kContended) == 0) {
+      if (holder == kFree) return false;
+      if (holder_.compare_exchange_weak(holder, kFree, std::memory_order_release, std::memory_order_relaxed)) {
+        return true;
+      }
+    }
+    detail::Waiter* next = nullptr;
+    {
+      const std::lock_guard lock(line_.mutex);
+      next = line_.waiters.claim_front();
+      if (next == nullptr) {
+        holder = holder_.fetch_and(~kContended, std::memory_order_relaxed) & ~kContended;
+      } else {
+        next->ok = true;
+        holder_.store(on(&next->parked.loop()) | (line_.waiters.empty() ? 0 : kContended), std::memory_order_release);
+      }
+    }
+    if (next == nullptr) continue;
+    next->parked.wake();
+    return true;
   }
-  next->ok = true;
-  holder_.store(on(&next->parked.loop()) | (line_.waiters.empty() ? 0 : kContended), std::memory_order_release);
-  return next;
 }
 
 void Mutex::unlock_slowly(Holder holder) {
-  // Locked elsewhere, or somebody has got in line.
-  while ((holder & kContended) == 0) {
-    if (holder == kFree) throw std::logic_error("Mutex: unlocked, but not locked");
-    if (holder_.compare_exchange_weak(holder, kFree, std::memory_order_release, std::memory_order_relaxed)) return;
-  }
-  detail::Waiter* next = nullptr;
-  {
-    const std::lock_guard lock(line_.mutex);
-    next = pass_on_locked();
-  }
-  if (next != nullptr) next->parked.wake();
+  if (!pass_on(holder)) throw std::logic_error("Mutex: unlocked, but not locked");
 }
 
 Task<Result<>> RwLock::wait_and_lock(Context ctx) {
@@ -106,7 +111,8 @@ void RwLock::unlock() {
 }
 
 void RwLock::runlock_slowly() {
-  if (writing_ || units_.held_ == 0) {
+  const std::int64_t held = units_.held_.load(std::memory_order_relaxed) & ~Semaphore::kLine;
+  if (held == 0 || held >= kAll) {
     throw std::logic_error("RwLock: unlocked for reading, but not locked for reading");
   }
   units_.release(1);

@@ -81,7 +81,7 @@ class Mutex {
   void unlock_slowly(Holder holder);
   bool lock_briefly() noexcept;
   bool enqueue(detail::Waiter& waiter);
-  detail::Waiter* pass_on_locked() noexcept;
+  bool pass_on(Holder holder) noexcept;
 
   std::atomic<Holder> holder_{kFree};
   detail::Gathering line_;
@@ -168,7 +168,8 @@ class RwLock {
   /// Both throw std::logic_error if it is not held in that way.
   void unlock();
   void runlock() {
-    std::int64_t held = units_.held_.load(std::memory_order_relaxed);
+    // A guess instead of a look: of no use to several readers, but what fails has the cache line for itself.
+    std::int64_t held = 1;
     do {
       if (!is_plain(held - 1)) return runlock_slowly();
     } while (!units_.held_.compare_exchange_weak(held, held - 1, std::memory_order_release, std::memory_order_relaxed));

@@ -19,6 +19,7 @@ class Semaphore::Line {
     semaphore_.line_.waiters.remove(request_);
     if (request_.ok && !taken_) semaphore_.held_.fetch_sub(request_.units);
     semaphore_.admit_locked();
+    if (semaphore_.line_.waiters.empty()) semaphore_.held_.fetch_and(~kLine);
   }
   Line(const Line&) = delete;
   Line& operator=(const Line&) = delete;
@@ -47,7 +48,6 @@ void Semaphore::admit_locked() noexcept {
     request.ok = true;
     request.parked.wake();
   }
-  if ((held_.load(std::memory_order_relaxed) & kLine) != 0) held_.fetch_and(~kLine);
 }
 
 Task<Result<>> Semaphore::wait_and_acquire(Context ctx, std::int64_t units) {
@@ -76,15 +76,30 @@ void Semaphore::throw_negative() {
   throw std::invalid_argument("Semaphore: negative units");
 }
 
-void Semaphore::release_to_line(std::int64_t units) {
-  if (units < 0) throw_negative();
+bool Semaphore::try_acquire_beside_line(std::int64_t units) {
   const std::lock_guard lock(line_.mutex);
-  // Without a line, others may give back or take units meanwhile.
+  if (line_.waiters.has_claimable()) return false;
   std::int64_t held = held_.load();
   do {
+    if (units > capacity_ - (held & ~kLine)) return false;
+  } while (!held_.compare_exchange_weak(held, held + units));
+  return true;
+}
+
+void Semaphore::release_to_line(std::int64_t units) {
+  if (units < 0) throw_negative();
+  for (std::int64_t held = held_.load();;) {
     if (units > (held & ~kLine)) throw std::logic_error("Semaphore: released more than held");
-  } while (!held_.compare_exchange_weak(held, held - units));
-  admit_locked();
+    if ((held & kLine) == 0) {
+      if (held_.compare_exchange_weak(held, held - units)) return;
+      continue;
+    }
+    const std::lock_guard lock(line_.mutex);
+    held = held_.load();
+    if ((held & kLine) == 0 || units > (held & ~kLine)) continue;
+    held_.fetch_sub(units);
+    return admit_locked();
+  }
 }
 
 Task<Result<Permit>> Semaphore::wait_and_permit(Context ctx, std::int64_t units) {

@@ -81,7 +81,8 @@ class Semaphore {
     if (units < 0) throw_negative();
     std::int64_t held = held_.load(std::memory_order_relaxed);
     do {
-      if ((held & kLine) != 0 || units > capacity_ - held) return false;
+      if ((held & kLine) != 0) return try_acquire_beside_line(units);
+      if (units > capacity_ - held) return false;
     } while (!held_.compare_exchange_weak(held, held + units, std::memory_order_acquire, std::memory_order_relaxed));
     return true;
   }
@@ -104,7 +105,9 @@ class Semaphore {
 
  private:
   friend class RwLock;
-  // In held_, while somebody stands in line: then held_ changes only with the line's lock held.
+  // In held_, from when somebody gets in line until the last who stood there has left acquire(): then units are given
+  // back only with the line's lock held. Who gives them back never takes it off, for whoever can take units without the
+  // lock may end the object.
   static constexpr std::int64_t kLine = std::int64_t{1} << 62;
 
   detail::Now acquire_now(const Context& ctx, std::int64_t units) {
@@ -112,6 +115,7 @@ class Semaphore {
     return try_acquire(units) ? detail::Now::done : detail::Now::wait;
   }
   [[noreturn]] static void throw_negative();
+  bool try_acquire_beside_line(std::int64_t units);
   void release_to_line(std::int64_t units);
   Task<Result<>> wait_and_acquire(Context ctx, std::int64_t units);
   Task<Result<Permit>> wait_and_permit(Context ctx, std::int64_t units);

@@ -276,6 +276,23 @@ TEST(RwLock, MisuseIsAnError) {
   lock.unlock();
 }
 
+TEST(RwLock, MisuseIsAnErrorAlsoWhileWhoeverIsNextHasNotRunYet) {
+  VirtualTime time;
+  RwLock lock;
+  EXPECT_TRUE(lock.try_rlock());
+  auto writer = time.spawn(lock.lock({}));
+  time.settle();
+  lock.runlock();
+  EXPECT_THROW(lock.runlock(), std::logic_error);
+  EXPECT_THROW(lock.unlock(), std::logic_error);
+  time.settle();
+  EXPECT_TRUE(writer.done());
+  EXPECT_FALSE(lock.try_rlock());
+  lock.unlock();
+  EXPECT_TRUE(lock.try_lock());
+  lock.unlock();
+}
+
 TEST(RwLock, GuardsUnlock) {
   VirtualTime time;
   RwLock lock;
