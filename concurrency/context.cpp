@@ -326,11 +326,10 @@ std::optional<Duration> Context::remaining() const {
   return std::max(Duration(0), Duration(*when - Loop::current().now()));
 }
 
-Task<> Context::done() const {
-  const Context self = *this;
+Task<> Context::wait_until_done(Context ctx) {
   detail::Parked parked;
   detail::ContextWake waiter(parked, 0);
-  if (waiter.subscribe(self)) co_await parked.wait();
+  if (waiter.subscribe(ctx)) co_await parked.wait();
 }
 
 const void* Context::find_value(const void* key) const noexcept {

@@ -105,7 +105,7 @@ class Context {
   [[nodiscard]] std::optional<Duration> remaining() const;
 
   /// Ends when the context is done. In a select use `when_done(ctx)`.
-  [[nodiscard]] Task<> done() const;
+  [[nodiscard]] Task<> done() const { return wait_until_done(*this); }
 
   /// The value set for `Key` (a type with a member type `value_type`) by the nearest with_value; null if there is none.
   template <class Key>
@@ -125,6 +125,7 @@ class Context {
 
   explicit Context(detail::NodePtr node) : node_(std::move(node)) {}
   [[nodiscard]] bool node_is_done() const noexcept;
+  static Task<> wait_until_done(Context ctx);
   [[nodiscard]] const void* find_value(const void* key) const noexcept;
 
   detail::NodePtr node_;

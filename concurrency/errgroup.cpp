@@ -32,14 +32,14 @@ std::pair<ErrGroup, Context> ErrGroup::with_context(const Context& parent) {
 }
 
 void ErrGroup::set_limit(std::int64_t most) {
-  const std::lock_guard lock(state_->mutex);
+  const std::lock_guard lock(state()->mutex);
   if (state_->running != 0) throw std::logic_error("ErrGroup: limit set while tasks run");
   state_->limit.reset();
   if (most >= 0) state_->limit.emplace(most);
 }
 
 Task<Result<>> ErrGroup::wait(Context ctx) {
-  return wait_for(state_, std::move(ctx));
+  return wait_for(state(), std::move(ctx));
 }
 
 Task<Result<>> ErrGroup::wait_for(std::shared_ptr<detail::GroupState> state, Context ctx) {

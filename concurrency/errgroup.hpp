@@ -103,7 +103,8 @@ Root run_in_group(Member member, bool wait_for_permit, F f, Args... args) {
 ///     group.go(fetch, ctx, "users");   // Task<Result<>> or Task<> fetch(Context, std::string)
 ///     Result<> first_error = co_await group.wait();
 ///
-/// `ctx` is cancelled by the first error (which is its cause), when wait() returns, and when the group is destroyed.
+/// `ctx` is cancelled by the first error (which is its cause), when wait() returns, and when the group is destroyed. A
+/// group that was moved from throws std::logic_error.
 class ErrGroup {
  public:
   static std::pair<ErrGroup, Context> with_context(const Context& parent);
@@ -118,17 +119,19 @@ class ErrGroup {
   template <class F, class... Args>
   void go(F f, Args... args) {
     Loop& loop = Loop::current();
-    start(loop, detail::Member(state_), state_->limit.has_value(), std::move(f), std::move(args)...);
+    start(loop, detail::Member(state()), state()->limit.has_value(), std::move(f), std::move(args)...);
   }
 
   /// Cancels the context of the group; its tasks are still to be waited for.
-  void cancel() const noexcept { state_->cancel(); }
+  void cancel() const noexcept {
+    if (state_) state_->cancel();
+  }
 
   /// The same, but false without starting anything if the limit is reached.
   template <class F, class... Args>
   [[nodiscard]] bool try_go(F f, Args... args) {
     Loop& loop = Loop::current();
-    if (state_->limit && !state_->limit->try_acquire()) return false;
+    if (state()->limit && !state_->limit->try_acquire()) return false;
     detail::Member member(state_);
     if (state_->limit) member.hold_permit();
     start(loop, std::move(member), false, std::move(f), std::move(args)...);
@@ -147,6 +150,11 @@ class ErrGroup {
 
  private:
   explicit ErrGroup(std::shared_ptr<detail::GroupState> state) : state_(std::move(state)) {}
+
+  [[nodiscard]] const std::shared_ptr<detail::GroupState>& state() const {
+    if (state_ == nullptr) throw std::logic_error("ErrGroup: used after it was moved from");
+    return state_;
+  }
 
   template <class F, class... Args>
   static void start(Loop& loop, detail::Member member, bool wait_for_permit, F f, Args... args) {
@@ -194,9 +202,8 @@ class Collect {
   /// The next outcome of those started. Errors: closed, when all have been had or others wait for the rest, or none is
   /// left after an exception; from `ctx`.
   [[nodiscard]] Task<Result<Outcome<T>>> next(Context ctx) {
-    if (taken_ == started_) {
-      co_return Error::closed;
-    }
+    if (outcomes_.is_nil()) throw std::logic_error("Collect: used after it was moved from");
+    if (taken_ == started_) co_return Error::closed;
     ++taken_;
     auto outcome = co_await outcomes_.receive(std::move(ctx));
     if (!outcome) --taken_;

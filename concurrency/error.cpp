@@ -19,6 +19,17 @@ class Category final : public boost::system::error_category {
     }
     return "unknown error " + std::to_string(value);
   }
+  boost::system::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<Error>(value)) {
+      case Error::canceled:
+        return make_error_condition(boost::system::errc::operation_canceled);
+      case Error::deadline_exceeded:
+        return make_error_condition(boost::system::errc::timed_out);
+      case Error::closed:
+        break;
+    }
+    return {value, *this};
+  }
 };
 
 }  // namespace

@@ -8,9 +8,10 @@
 
 namespace sluice::concurrency {
 
+/// Equivalent to conditions of the system, so that code which knows only those can ask for a timeout.
 enum class Error {
-  canceled = 1,       ///< the context was cancelled
-  deadline_exceeded,  ///< the context's deadline passed
+  canceled = 1,       ///< the context was cancelled; errc::operation_canceled
+  deadline_exceeded,  ///< the context's deadline passed; errc::timed_out
   closed,             ///< the channel is closed (and, for a receiver, drained)
 };
 

@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -81,7 +82,8 @@ class Pool {
 };
 
 /// At most `most` leases at a time; those who wait are served in order of arrival. What is given back is used again,
-/// newest first, so that the oldest age out. Leases may outlive the pool: their things are dropped then. *any thread*
+/// newest first, so that the oldest age out. Leases may outlive the pool: their things are dropped then. A pool that
+/// was moved from throws std::logic_error. *any thread*
 template <class T>
 class LeasePool {
   struct State;
@@ -128,15 +130,15 @@ class LeasePool {
 
   /// An idle one, else a new one, else waits until one is given back.
   /// Errors: canceled, deadline_exceeded from `ctx`; whatever `open` returned. Nothing is taken then.
-  [[nodiscard]] Task<Result<Lease>> acquire(Context ctx) { return acquire_from(state_, std::move(ctx)); }
+  [[nodiscard]] Task<Result<Lease>> acquire(Context ctx) { return acquire_from(state(), std::move(ctx)); }
 
   /// How many stand ready.
   [[nodiscard]] std::size_t idle() const {
-    const std::lock_guard lock(state_->mutex);
+    const std::lock_guard lock(state()->mutex);
     return state_->idle.size();
   }
   /// Drops those that stand ready.
-  void drop_idle() { (void)state_->take_all(); }
+  void drop_idle() { (void)state()->take_all(); }
 
  private:
   struct State {
@@ -174,6 +176,11 @@ class LeasePool {
     std::vector<std::unique_ptr<T>> idle;
     bool closed = false;
   };
+
+  [[nodiscard]] const std::shared_ptr<State>& state() const {
+    if (state_ == nullptr) throw std::logic_error("LeasePool: used after it was moved from");
+    return state_;
+  }
 
   static Task<Result<Lease>> acquire_from(std::shared_ptr<State> state, Context ctx) {
     Result<Permit> permit = co_await state->permits.permit(ctx);

@@ -27,6 +27,10 @@ namespace sluice::concurrency {
 template <class Key, class T, class Hash = std::hash<Key>>
 class SingleFlight {
  public:
+  SingleFlight() = default;
+  SingleFlight(const SingleFlight&) = delete;
+  SingleFlight& operator=(const SingleFlight&) = delete;
+
   /// What run() returns: `shared` if the result went to several callers.
   struct Shared {
     Shared(T v, bool s) : value(std::move(v)), shared(s) {}

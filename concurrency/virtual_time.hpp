@@ -19,10 +19,10 @@ namespace sluice::concurrency {
 template <class T>
 class Spawned {
  public:
-  [[nodiscard]] bool done() const { return state_->done; }
+  [[nodiscard]] bool done() const { return state_ != nullptr && state_->done; }
   /// The result; rethrows what the task threw. Throws std::logic_error if it is not done.
   T get() {
-    if (!state_->done) throw std::logic_error("the task is not done");
+    if (!done()) throw std::logic_error("the task is not done");
     if (state_->thrown) std::rethrow_exception(state_->thrown);
     if constexpr (!std::is_void_v<T>) return std::move(*state_->value);
   }

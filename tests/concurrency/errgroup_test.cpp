@@ -287,6 +287,32 @@ TEST(Collect, WhatIsThereAtTheDeadlineCounts) {
   time.settle();
 }
 
+Task<> succeed() {
+  co_return;
+}
+Task<int> one() {
+  co_return 1;
+}
+
+TEST(ErrGroup, ThatWasMovedFromSaysSo) {
+  VirtualTime time;
+  auto [group, ctx] = ErrGroup::with_context(Context());
+  const ErrGroup moved = std::move(group);
+  EXPECT_THROW(group.go(succeed), std::logic_error);  // NOLINT(bugprone-use-after-move)
+  EXPECT_THROW((void)group.try_go(succeed), std::logic_error);
+  EXPECT_THROW(group.set_limit(1), std::logic_error);
+  EXPECT_THROW((void)group.wait(), std::logic_error);
+  group.cancel();
+  EXPECT_FALSE(ctx.is_done());
+
+  Collect<int> calls(Context(), 1);
+  Collect<int> moved_calls = std::move(calls);
+  EXPECT_THROW(calls.go(one), std::logic_error);  // NOLINT(bugprone-use-after-move)
+  EXPECT_THROW((void)time.run(calls.next({})), std::logic_error);
+  EXPECT_EQ(moved_calls.go(one), 0U);
+  EXPECT_EQ(time.run(moved_calls.next({}))->result, Result<int>(1));
+}
+
 Task<Result<>> fail_there(int i) {
   co_return i == 7 ? Result<>(kFirst) : Result<>();
 }

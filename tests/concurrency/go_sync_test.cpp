@@ -3,6 +3,7 @@
 #include "concurrency/errgroup.hpp"
 #include "concurrency/mutex.hpp"
 #include "concurrency/pool.hpp"
+#include "concurrency/semaphore.hpp"
 #include "concurrency/sleep.hpp"
 #include "concurrency/virtual_time.hpp"
 #include "concurrency/wait_group.hpp"
@@ -226,6 +227,49 @@ TEST(GoRwLock, UnlockingWhatIsNotHeldInThatWaySaysSo) {
   lock.runlock();
   EXPECT_TRUE(lock.try_lock()) << "misuse has changed nothing";
   lock.unlock();
+}
+
+// --------------------------------- what is free may be tried for, though who was served has not run yet
+
+TEST(GoSemaphore, TriesAgreeWithWhatIsFreeBeforeWhoWasServedRuns) {
+  VirtualTime time;
+  Semaphore semaphore(10);
+  EXPECT_TRUE(semaphore.try_acquire(10));
+  auto waiting = time.spawn(semaphore.acquire({}, 3));
+  time.settle();
+  semaphore.release(10);
+  EXPECT_FALSE(semaphore.try_acquire(8));
+  EXPECT_TRUE(semaphore.try_acquire(7));
+  EXPECT_FALSE(semaphore.try_acquire(1));
+  EXPECT_THROW(semaphore.release(11), std::logic_error);
+  semaphore.release(10);
+  EXPECT_TRUE(semaphore.try_acquire(10));
+  time.settle();
+  EXPECT_TRUE(waiting.done());
+  EXPECT_FALSE(semaphore.try_acquire(1));
+  semaphore.release(10);
+  EXPECT_THROW(semaphore.release(1), std::logic_error);
+}
+
+// --------------------------------- context: its errors as others know them (TestDeadlineExceededSupportsTimeout)
+
+TEST(GoContext, ItsErrorsAreConditionsOfTheSystem) {
+  EXPECT_EQ(make_error_code(Error::deadline_exceeded), boost::system::errc::timed_out);
+  EXPECT_EQ(make_error_code(Error::canceled), boost::system::errc::operation_canceled);
+  EXPECT_NE(make_error_code(Error::closed), boost::system::errc::timed_out);
+}
+
+Task<> done_of_its_own() {
+  auto made = with_timeout(Context(), 1ms);
+  const Context ctx = std::move(made.ctx);
+  Task<> done = Context(ctx).done();
+  co_await std::move(done);
+  EXPECT_EQ(ctx.err(), Error::deadline_exceeded);
+}
+
+TEST(GoContext, DoneMayOutliveItsHandle) {
+  VirtualTime time;
+  time.run(done_of_its_own());
 }
 
 // --------------------------------- context: what after_func may do

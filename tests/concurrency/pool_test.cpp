@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -210,6 +211,16 @@ Task<> lease_often(LeasePool<int>& pool, int rounds, std::atomic<int>& held) {
 
 Task<Result<int>> open_number(std::atomic<int>& opened) {
   co_return ++opened;
+}
+
+TEST(LeasePool, ThatWasMovedFromSaysSo) {
+  VirtualTime time;
+  LeasePool<int> pool(1, [](Context) -> Task<Result<int>> { co_return 1; });
+  LeasePool<int> moved = std::move(pool);
+  EXPECT_THROW((void)pool.acquire({}), std::logic_error);  // NOLINT(bugprone-use-after-move)
+  EXPECT_THROW((void)pool.idle(), std::logic_error);
+  EXPECT_THROW(pool.drop_idle(), std::logic_error);
+  EXPECT_EQ(**time.run(moved.acquire({})), 1);
 }
 
 TEST(LeasePoolThreads, NeverLendsMoreThanItsBound) {

@@ -7,11 +7,15 @@
 #include "support/loop_threads.hpp"
 
 #include <atomic>
+#include <exception>
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
 namespace sluice::concurrency {
@@ -230,6 +234,24 @@ TEST(SingleFlightThreads, EveryPatientCallerGetsAValue) {
   for (auto& task : tasks) got += task.get();
   EXPECT_GE(got, 8 * 80);
   EXPECT_GT(calls.started, 0);
+}
+
+Task<> ask_in_vain(Flights& flights, Calls& calls) {
+  (void)co_await ask(flights, Context(), "key", calls, 1ms);
+}
+
+TEST(SingleFlight, ThatCannotStartLeavesTheKeyFree) {
+  Flights flights;
+  Calls calls;
+  boost::asio::io_context no_loop;
+  std::exception_ptr thrown;
+  const auto keep = [&thrown](std::exception_ptr e) { thrown = std::move(e); };
+  boost::asio::co_spawn(no_loop, ask_in_vain(flights, calls), keep);
+  no_loop.run();
+  EXPECT_THROW(std::rethrow_exception(thrown), std::logic_error);
+  EXPECT_FALSE(flights.is_under_way("key"));
+  VirtualTime time;
+  EXPECT_EQ(time.run(ask(flights, {}, "key", calls, 1ms)), Result<int>(1));
 }
 
 }  // namespace
