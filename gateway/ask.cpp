@@ -41,7 +41,7 @@ bool is_gone(const Failure& failure) {
 }
 
 /// Tells the store of what a backend answered.
-CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditional, bool does_fit) {
+CallAnswerPtr learn(const Question& what, CallResult result, TimePoint asked_at, bool was_conditional, bool does_fit) {
   Shared& shared = what.deployment->shared;
   if (was_conditional && result.has_value() && result->status == 304) result = renewed(*what.stored, result->headers);
   auto answer = std::make_shared<CallAnswer>(std::move(result));
@@ -51,7 +51,7 @@ CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditiona
   }
   const Headers& headers = answer->result->headers;
   const unsigned status = answer->result->status;
-  const Origin origin = origin_for(what, status, headers);
+  const Origin origin = origin_for(what, status, headers, asked_at);
   answer->age = origin.age;
   answer->lifetime = origin.refusal.empty() ? origin.allowed.ttl : Duration(0);
   if (!origin.refusal.empty()) {
@@ -68,6 +68,7 @@ CallAnswerPtr learn(const Question& what, CallResult result, bool was_conditiona
 Task<CallAnswerPtr> attempt(Context ctx, Question what) {
   const bool is_conditional = can_validate(what);
   const std::shared_ptr<const Request> request = is_conditional ? conditional(what) : what.request;
+  const TimePoint asked_at = Loop::current().now();
   auto asking = what.plan->config.follow_redirects == 0
                     ? what.deployment->backend(what.plan->config.backend).call(ctx, request)
                     : call_following(ctx, what.deployment, *what.plan, request);
@@ -78,7 +79,7 @@ Task<CallAnswerPtr> attempt(Context ctx, Question what) {
   } else if (result.has_value() && !(is_conditional && result->status == 304)) {
     does_fit = fits(*what.plan, *result->body);
   }
-  co_return learn(what, std::move(result), is_conditional, does_fit);
+  co_return learn(what, std::move(result), asked_at, is_conditional, does_fit);
 }
 
 /// The attempt that is shared. No client's deadline is that of the others.

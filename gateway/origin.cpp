@@ -93,7 +93,8 @@ void read_lifetime(const backends::Headers& headers, const Said& said, std::opti
 
 }  // namespace
 
-Origin origin_of(const backends::Headers& headers, unsigned status, const std::vector<std::string>& targeted) {
+Origin origin_of(const backends::Headers& headers, unsigned status, const std::vector<std::string>& targeted,
+                 Duration took) {
   Origin origin;
   Said said;
   const auto target = std::find_if(targeted.begin(), targeted.end(),
@@ -110,7 +111,7 @@ Origin origin_of(const backends::Headers& headers, unsigned status, const std::v
   std::string_view ages = headers.find("Age").value_or("");
   const auto age = delta_seconds(backends::next_list_element(ages).value_or(""));
   const seconds apparent(date ? std::max<std::time_t>(0, std::time(nullptr) - *date) : 0);
-  origin.age = std::max(age.value_or(seconds(0)), apparent);
+  origin.age = std::max(age.value_or(seconds(0)) + std::chrono::floor<seconds>(took), apparent);
 
   const bool is_understood = reason_phrase(status) != "Unknown";
   const bool has_validator = headers.contains("ETag") || headers.contains("Last-Modified");

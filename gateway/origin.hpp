@@ -30,8 +30,9 @@ struct Origin {
 /// some fields alone makes no difference. Of a directive given twice the smaller value counts; a malformed lifetime
 /// counts as zero, a malformed Age as none. `must-understand` lifts `no-store` where the status is known.
 /// The first header of `targeted` that is there and well-formed stands in for Cache-Control and Expires (RFC 9213).
+/// To what Age says the time is added that the answer took (§4.2.3), in whole seconds, which is what Age counts in.
 [[nodiscard]] Origin origin_of(const backends::Headers& headers, unsigned status = 200,
-                               const std::vector<std::string>& targeted = {});
+                               const std::vector<std::string>& targeted = {}, Duration took = {});
 
 /// What is kept of an answer's headers beside its body (header_lines.hpp): those in `names`, which are in lower case,
 /// and if it has a validator that, and what a 304 may leave out.

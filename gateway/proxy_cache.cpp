@@ -81,6 +81,7 @@ bool ProxyCache::shares() const {
 
 Task<std::optional<Reply>> ProxyCache::answer(Context ctx) {
   sent_ = asked_;
+  asked_at_ = Loop::current().now();
   if (!is_on_) co_return std::nullopt;
   auto stored = at_once(false);
   if (stored) co_return stored;
@@ -117,9 +118,10 @@ Task<std::optional<Reply>> ProxyCache::answer(Context ctx) {
     if (stored) co_return stored;
     if (!is_of_use || ctx.is_done()) break;
   }
+  asked_at_ = Loop::current().now();
   const Question what = call_.question();
   validates_ = asked_->method == "GET" && can_validate(what);
-  const bool may_replace = call_.may_replace_errors(Loop::current().now());
+  const bool may_replace = call_.may_replace_errors(asked_at_);
   if (!validates_ && !may_replace) co_return std::nullopt;
   auto request = std::make_shared<Request>(validates_ ? *conditional(what) : *asked_);
   if (!validates_) request->accepts = &is_success;
@@ -169,7 +171,7 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
       other.status = status;
       return failed(std::move(other));
     }
-    const Origin origin = origin_for(what, call_.stored()->status, *fields);
+    const Origin origin = origin_for(what, call_.stored()->status, *fields, asked_at_);
     if (origin.refusal.empty()) {
       keep(what, origin, call_.stored()->status, *fields, call_.stored()->body);
     } else {
@@ -188,13 +190,13 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
     if (call_.stored() && (status == 404 || status == 410)) incoming_.deployment->shared.store.erase(whole_.key);
     return std::nullopt;
   }
-  const Origin origin = origin_for(what, status, headers);
+  const Origin origin = origin_for(what, status, headers, asked_at_);
   std::string_view refusal = origin.refusal;
   if (refusal.empty() && length.value_or(0) > max_size()) refusal = "too_large";
   // Without a length nobody knows whether it is whole.
   if (refusal.empty() && !length && !headers.contains("Transfer-Encoding") && status != 204) refusal = "partial";
   if (refusal.empty()) {
-    copy_.emplace(origin, status, headers);
+    copy_.emplace(origin, status, headers, Loop::current().now());
     copy_->bytes.reserve(static_cast<std::size_t>(length.value_or(0)));
     status_ += ";stored";
     return std::nullopt;
@@ -228,6 +230,7 @@ void ProxyCache::finish() {
   auto body = std::make_shared<backends::Body>();
   body->bytes = std::move(copy_->bytes);
   if (body->bytes.capacity() - body->bytes.size() > body->bytes.size() / 4) body->bytes.shrink_to_fit();
+  copy_->origin.age += Loop::current().now() - copy_->arrived_at;
   keep(call_.question(), copy_->origin, copy_->status, copy_->headers, std::move(body));
   copy_.reset();
   turn_.reset();

@@ -43,8 +43,10 @@ class ProxyCache {
  private:
   /// A copy of the response that passes.
   struct Copy {
-    Copy(Origin o, unsigned s, const backends::Headers& h) : origin(std::move(o)), status(s), headers(h) {}
+    Copy(Origin o, unsigned s, const backends::Headers& h, TimePoint now)
+        : origin(std::move(o)), arrived_at(now), status(s), headers(h) {}
     Origin origin;
+    TimePoint arrived_at;  // its head
     unsigned status;
     backends::Headers headers;
     std::string bytes;
@@ -68,6 +70,7 @@ class ProxyCache {
   bool has_collapsed_ = false;
   bool validates_ = false;
   std::shared_ptr<const backends::Request> sent_;
+  TimePoint asked_at_{};
   std::unique_ptr<Turnstile::Turn> turn_;
   std::optional<Copy> copy_;
   std::string status_;

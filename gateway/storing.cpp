@@ -79,9 +79,10 @@ bool sends_credentials(const CallPlan& plan, const Request& request) {
          (forwards(plan, kName) && request.headers.contains(kName));
 }
 
-Origin origin_for(const Question& what, unsigned status, const Headers& headers) {
+Origin origin_for(const Question& what, unsigned status, const Headers& headers, TimePoint asked_at) {
   const CacheConfig& cache = *what.plan->config.cache;
-  Origin origin = cache.ignore_origin ? Origin() : origin_of(headers, status, cache.targeted);
+  Origin origin;
+  if (!cache.ignore_origin) origin = origin_of(headers, status, cache.targeted, Loop::current().now() - asked_at);
   if (what.plan->is_proxy && origin.refusal.empty()) origin.refusal = refusal_of_whole(status, headers, origin);
   if (cache.ignore_origin || !origin.refusal.empty()) return origin;
   headers.find_all("Vary", [&](std::string_view list) {

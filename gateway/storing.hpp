@@ -31,8 +31,9 @@ struct Question {
 
 /// What the origin of the answer to `what` allows, as far as the configuration lets it say. Further refusals: vary (by
 /// what is not in the key), authorization; and where whole responses are stored: partial, set_cookie, status (it says
-/// nothing of a lifetime, and the status is not one that is stored by default).
-[[nodiscard]] Origin origin_for(const Question& what, unsigned status, const backends::Headers& headers);
+/// nothing of a lifetime, and the status is not one that is stored by default). It was asked at `asked_at`.
+[[nodiscard]] Origin origin_for(const Question& what, unsigned status, const backends::Headers& headers,
+                                TimePoint asked_at);
 
 /// Whether the refusal means that others who ask the same must not get the answer either.
 [[nodiscard]] bool is_for_one(std::string_view refusal);

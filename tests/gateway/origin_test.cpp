@@ -51,6 +51,15 @@ TEST(Origin, TakesTheSmallerOfTwoLifetimesAndNothingFromWithinQuotes) {
   EXPECT_EQ(ttl("Expires: Thu, 25 Aug 2050 23:14:38 GMT\nExpires: Thu, 25 Aug 2050 23:14:38 GMT\n"), 0s);
 }
 
+TEST(Origin, AddsTheTimeThatTheAnswerTookToItsAge) {
+  const auto age = [](const std::string& lines, Duration took) { return origin_of(headers(lines), 200, {}, took).age; };
+  EXPECT_EQ(age("", 2900ms), 2s) << "in whole seconds, as Age";
+  EXPECT_EQ(age("Age: 30\n", 2900ms), 32s);
+  EXPECT_EQ(age("", 900ms), 0s);
+  EXPECT_EQ(age("Date: Thu, 01 Jan 1970 00:00:00 GMT\n", 5s), age("Date: Thu, 01 Jan 1970 00:00:00 GMT\n", 0s))
+      << "a date has it in it";
+}
+
 TEST(Origin, TakesTheFirstAgeThatIsOne) {
   const auto age = [](const std::string& value) { return origin_of(headers("Age: " + value + "\n")).age; };
   EXPECT_EQ(age("30"), 30s);

@@ -48,6 +48,19 @@ TEST_F(Cache, ServesWithinTheTtlWithoutACall) {
   EXPECT_EQ(metric(R"(sluice_cache_lookups_total{result="hit"})"), 2U);
 }
 
+TEST_F(Cache, CountsTheTimeThatAnAnswerTookAsItsAge) {
+  serve(R"({"path": "/", "deadline": "5s", "calls": [
+            {"name": "x", "backend": "s", "path": "/", "cache": {"ttl": "10s"}}]})");
+  s_.answer_by([](const std::string&) {
+    return ScriptedBackend::Said("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nAge: 3\r\n\r\n1",
+                                 ScriptedBackend::After::keep, 2500ms);
+  });
+  EXPECT_EQ(get("/").header("Cache-Control"), "max-age=5");
+  EXPECT_EQ(calls_of(get("/")), "x=cached;age=5") << "three seconds, and two of the answer's own";
+  time_.advance(5s);
+  EXPECT_EQ(calls_of(get("/")), "x=fresh");
+}
+
 TEST_F(Cache, KeepsTargetsApart) {
   serve_call(R"("cache": {"ttl": "10s"})", "/{id}?q={query.q}");
   for (int i = 1; i <= 4; ++i) s_.answer_json(std::to_string(i));

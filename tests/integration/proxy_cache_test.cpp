@@ -89,6 +89,17 @@ TEST_F(ProxyCache, StreamsTheFirstResponseAndStoresItOnlyWhenItIsWhole) {
   EXPECT_EQ(stored.header("Content-Length"), "5");
 }
 
+TEST_F(ProxyCache, CountsTheTimeThatAResponseTookAsItsAge) {
+  serve_proxy(R"("deadline": "5s", )", R"("cache": {"ttl": "1h"}, )");
+  ask();
+  time_.advance(1500ms);
+  say("HTTP/1.1 200 OK\r\nAge: 100\r\nCache-Control: max-age=120\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+  time_.advance(10s);
+  say("2\r\nde\r\n0\r\n\r\n");
+  EXPECT_EQ(receive().body, "abcde");
+  EXPECT_EQ(exchange("").header("Age"), "111") << "until its head, and until its end";
+}
+
 TEST_F(ProxyCache, StoresNoBodyWhoseEndIsTheEndOfTheConnection) {
   serve_cached();
   ask();
