@@ -3,6 +3,7 @@
 #include "backends/connection.hpp"
 #include "concurrency/io.hpp"
 #include "concurrency/sleep.hpp"
+#include "gateway/percent.hpp"
 #include "gateway/request_parser.hpp"
 #include "gateway/response_writer.hpp"
 #include "gateway/server.hpp"
@@ -43,13 +44,19 @@ Answer problem_answer(unsigned status, std::string_view detail) {
   return answer;
 }
 
-std::string_view query_value(std::string_view query, std::string_view name) {
+/// The value of the first parameter of that name, decoded; "+" stands for itself, as in the targets that are stored.
+std::optional<std::string> query_value(std::string_view query, std::string_view name) {
   while (!query.empty()) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
-    if (pair.substr(0, pair.find('=')) == name) return pair.substr(std::min(pair.size(), name.size() + 1));
+    if (pair.substr(0, pair.find('=')) == name) {
+      std::string_view value = pair.substr(std::min(pair.size(), name.size() + 1));
+      std::string decoded;
+      while (!value.empty()) decoded.push_back(take_decoded(value));
+      return decoded;
+    }
   }
-  return {};
+  return std::nullopt;
 }
 
 /// The name of a parameter that is none of `known`.
@@ -81,11 +88,11 @@ Answer answer(Server& server, const RequestParser& request) {
     if (const auto unknown = unknown_parameter(request.query(), {"backend", "prefix"})) {
       return problem_answer(400, "Unknown parameter \"" + std::string(*unknown) + "\", expected backend or prefix.");
     }
-    const std::string_view backend = query_value(request.query(), "backend");
-    const std::string_view prefix = query_value(request.query(), "prefix");
-    if (backend.empty() && !prefix.empty()) return problem_answer(400, "A prefix needs a backend.");
-    std::string key(backend);
-    if (!backend.empty()) key.append(1, ' ').append(prefix);
+    const auto backend = query_value(request.query(), "backend");
+    const auto prefix = query_value(request.query(), "prefix");
+    if (backend && backend->empty()) return problem_answer(400, "The name of the backend is empty.");
+    if (prefix && !backend) return problem_answer(400, "A prefix needs a backend.");
+    const std::string key = backend ? *backend + ' ' + prefix.value_or("") : "";
     return {200, "application/json", "{\"removed\":" + std::to_string(server.purge(key)) + "}\n"};
   }
   for (const std::string_view known : {"/metrics", "/healthz", "/readyz", "/-/reload", "/api/v1/cache"}) {

@@ -260,11 +260,15 @@ class CacheFile(unittest.TestCase):
         self.backend()
         self.serve("(not there yet)", cache_flush="1d")
         get(self.address, "/user/1")
-        for query in ("?prefix=/users", "?bakend=users", "?backend=users&prefx=/"):
+        for query in ("?prefix=/users", "?bakend=users", "?backend=users&prefx=/", "?backend=", "?backend"):
             self.assertEqual(get(self.admin, "/api/v1/cache" + query, "DELETE")[0].status, 400, query)
-        self.assertEqual(get(self.admin, "/api/v1/cache?backend=users&prefix=/users/1", "DELETE")[1], '{"removed":1}\n')
-        while self.writes("success") < 1:
-            pass
+        seen = 0
+        for prefix, removed in (("/users/%2531", 0), ("%2Fusers/%31", 1)):  # decoded once
+            answer = get(self.admin, "/api/v1/cache?backend=users&prefix=" + prefix, "DELETE")[1]
+            self.assertEqual(answer, f'{{"removed":{removed}}}\n')
+            seen += 1
+            while self.writes("success") < seen:
+                pass
         self.gateway.end(signal.SIGKILL)
         self.assertEqual(self.serve(r"cache_file \S*: (.*)"), "0 entries read")
 
