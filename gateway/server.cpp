@@ -8,6 +8,7 @@
 #include "gateway/log.hpp"
 #include "gateway/problem.hpp"
 #include "gateway/process_metrics.hpp"
+#include "gateway/turns.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -31,6 +32,8 @@ using concurrency::Task;
 
 constexpr std::chrono::seconds kFirstResolve{5};     // then the gateway serves without the names that are missing
 constexpr std::chrono::milliseconds kDrainPoll{10};  // how often to look whether the last request is over
+constexpr std::size_t kLargeStore = std::size_t{32} << 20U;                     // bytes from which huge pages pay
+constexpr int kHugePagesASecond = 20;                                           // each takes some 0.6 ms
 constexpr std::chrono::nanoseconds kShortestRefresh = std::chrono::seconds(1);  // between rounds of name resolution
 
 /// As many file descriptors as the system allows: each connection is one.
@@ -128,6 +131,7 @@ int Server::run() {
   if (flusher_) flusher_->start();
   asio::co_spawn(control_.executor(), watch_signals(), asio::detached);
   asio::co_spawn(control_.executor(), get_ready(), asio::detached);
+  asio::co_spawn(control_.executor(), tend_store(), asio::detached);
   if (admin_acceptor_) serve_admin(*this, std::move(*admin_acceptor_), lifetime_.ctx);
   control_.run();
 
@@ -177,6 +181,18 @@ Task<> Server::keep_resolving() {
     if (slept.has_error()) co_return;
     const bool resolved = co_await resolve_all(lifetime_.ctx);
     if (!resolved) co_return;
+  }
+}
+
+/// Memory that was let go of, and huge pages: at leisure, so that no worker has to.
+Task<> Server::tend_store() {
+  for (;;) {
+    const auto slept = co_await concurrency::sleep(lifetime_.ctx, std::chrono::seconds(1));
+    if (slept.has_error()) co_return;
+    // Who puts meanwhile must not wait for more than one of them.
+    while (store_.reclaim()) (void)co_await concurrency::sleep(lifetime_.ctx, std::chrono::milliseconds(1));
+    if (store_.stats().bytes < kLargeStore) continue;
+    for (int i = 0; i < kHugePagesASecond && huge_pages_.advance(); ++i) co_await pause();
   }
 }
 

@@ -5,6 +5,7 @@
 #include "concurrency/loop.hpp"
 #include "gateway/config.hpp"
 #include "gateway/deployment.hpp"
+#include "gateway/huge_pages.hpp"
 #include "gateway/stale_flusher.hpp"
 #include "gateway/worker.hpp"
 
@@ -69,6 +70,7 @@ class Server {
   concurrency::Task<> watch_signals();
   concurrency::Task<> get_ready();
   concurrency::Task<> keep_resolving();
+  concurrency::Task<> tend_store();
   concurrency::Task<bool> resolve_all(concurrency::Context ctx);
   concurrency::Task<> drain();
   void update_cache_metrics();
@@ -78,6 +80,7 @@ class Server {
   const Overrides overrides_;
   Metrics metrics_;
   StaleStore store_;
+  HugePages huge_pages_;
   std::unique_ptr<StaleFlusher> flusher_;  // null without a cache_file
   std::unique_ptr<AccessLogWriter> access_log_;
   std::unique_ptr<Shared> shared_;

@@ -2,8 +2,9 @@
 //
 // Pauses are the longest single operation of a thread: its time by the clock, the CPU time it took itself, and how
 // often it had to wait for another (a voluntary switch). Time by the clock alone is that of whoever else wanted the
-// processor.
+// processor; what a control of arithmetic shows of CPU time is the machine's own.
 #include "concurrency/snapshot.hpp"
+#include "gateway/huge_pages.hpp"
 #include "gateway/stale_file.hpp"
 
 #include <algorithm>
@@ -131,6 +132,9 @@ void reads_and_writes(std::size_t entries) {
     std::vector<std::string> all;
     for (int i = 0; i < 200'000; ++i) all.push_back(key_of(next(random) % size));
     std::size_t found = 0;
+    HugePages huge_pages;
+    while (huge_pages.advance()) {  // as the gateway, within a minute
+    }
     const auto now = Clock::now();
     const double popular =
         each_ns(200'000, [&](std::size_t i) { found += store.find(keys[i % keys.size()], now) != nullptr; });
@@ -150,6 +154,7 @@ void pauses_beside_a_flush(std::size_t entries, const std::filesystem::path& pat
   std::atomic<bool> is_over{false};
   Pauses finds;
   Pauses puts;
+  Pauses control;
   std::thread reader([&] {
     std::uint64_t random = 2;
     while (!is_over) {
@@ -164,6 +169,18 @@ void pauses_beside_a_flush(std::size_t entries, const std::filesystem::path& pat
       const StaleEntry entry = entry_of(i, 200);
       const std::string key = key_of(i);
       puts.time([&] { (void)store.put(key, entry, Clock::now()); });
+      control.time([&] {
+        for (int step = 0; step < 5000; ++step) (void)next(random);  // some puts long
+      });
+    }
+  });
+  std::thread tender([&] {  // as the gateway's control thread
+    HugePages huge_pages;
+    while (!is_over) {
+      while (store.reclaim()) std::this_thread::sleep_for(1ms);
+      for (int i = 0; i < 20 && huge_pages.advance(); ++i) {
+      }
+      std::this_thread::sleep_for(1s);
     }
   });
   for (int i = 0; i < 3; ++i) {
@@ -177,8 +194,10 @@ void pauses_beside_a_flush(std::size_t entries, const std::filesystem::path& pat
   is_over = true;
   reader.join();
   writer.join();
+  tender.join();
   finds.print("find");
   puts.print("put (lock included)");
+  control.print("arithmetic, as a control");
 }
 
 void start_up(const std::filesystem::path& path) {
@@ -208,6 +227,8 @@ void memory_of(std::size_t bytes, std::size_t entries) {
   std::printf("; after as many others %.1f, %+.1f", counted(store), resident());
   const auto start = thread_time();
   const std::size_t removed = store.erase_prefix("");
+  while (store.reclaim()) {
+  }
   std::printf("; after a purge of %zu (CPU %.0f ms) %.1f, %+.1f", removed, microseconds(thread_time() - start) / 1000,
               counted(store), resident());
   fill(store, 0, count, bytes);

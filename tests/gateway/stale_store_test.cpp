@@ -1,6 +1,7 @@
 // StaleStore: windows, eviction, the byte bound, and readers beside a writer.
 #include "gateway/stale_store.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -231,6 +232,22 @@ TEST(StaleStore, ErasesByPrefix) {
   for (const std::string& key : keys_of(store)) EXPECT_TRUE(key.starts_with("b /"));
   EXPECT_EQ(store.erase_prefix(""), 100u);
   EXPECT_EQ(store.stats().bytes, 0u);
+}
+
+TEST(StaleStore, FreesWhatWasRemovedAlthoughNothingIsPutAnyMore) {
+  StaleStore store(1 << 22, kSeed);
+  std::vector<std::weak_ptr<const backends::Body>> bodies;
+  for (int i = 0; i < 2000; ++i) {
+    const StaleEntry entry = entry_of("x");
+    bodies.emplace_back(entry.body);
+    ASSERT_EQ(store.put(std::to_string(i), entry, kStart), Put::stored);
+  }
+  const auto kept = [&] { return std::count_if(bodies.begin(), bodies.end(), [](auto& b) { return !b.expired(); }); };
+  EXPECT_EQ(store.erase_prefix(""), 2000u);
+  EXPECT_GT(kept(), 0) << "all at once would hold up others";
+  while (store.reclaim()) {
+  }
+  EXPECT_EQ(kept(), 0);
 }
 
 TEST(StaleStore, ForgetsAllVariantsOfAUriAndNothingElse) {
