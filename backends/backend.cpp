@@ -149,7 +149,7 @@ Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> reque
     ctx = bounded.ctx;
     cancel = std::move(bounded.cancel);
   }
-  const TimePoint start = Loop::current().now();
+  const TimePoint start = Loop::current().turn_time();
   ++server->in_flight;
   // What most attempts come to takes no coroutine of its own.
   auto idle = server->pool->take_idle();
@@ -159,7 +159,7 @@ Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> reque
   const bool again = idle && found_it_closed(outcome, *request, ctx);
   idle.reset();
   if (again) outcome = co_await attempt(ctx, server, request, Pool::Reuse::fresh_only);
-  const TimePoint now = Loop::current().now();
+  const TimePoint now = Loop::current().turn_time();
   if (outcome.has_error()) {
     const Failure failure = outcome.error();
     conclude(*server, failure.status, &failure, now - start, now);

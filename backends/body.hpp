@@ -2,7 +2,9 @@
 #pragma once
 
 #include "backends/gunzip.hpp"
+#include "concurrency/detail/recycled.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -16,6 +18,11 @@ class BodyCheck {
   BodyCheck(const BodyCheck&) = delete;
   BodyCheck& operator=(const BodyCheck&) = delete;
   virtual ~BodyCheck() = default;
+
+  static void* operator new(std::size_t size) { return concurrency::detail::allocate_recycled(size); }
+  static void operator delete(void* check, std::size_t size) noexcept {
+    concurrency::detail::free_recycled(check, size);
+  }
 
   /// The next bytes, in order; false refuses the body, and nothing is fed after that.
   [[nodiscard]] virtual bool feed(std::string_view chunk) = 0;

@@ -178,8 +178,9 @@ void Connection::write_head(const Context& ctx, const Request& request) {
   writer_.add_all(request.headers);
   if (request.lines) writer_.add_lines(*request.lines);
   if (!request.deadline_header.empty()) {
-    if (const auto left = ctx.remaining()) {
-      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(*left).count();
+    if (const auto deadline = ctx.deadline()) {
+      const concurrency::Duration left = *deadline - Loop::current().turn_time();
+      const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
       writer_.add(request.deadline_header, static_cast<std::uint64_t>(std::max<decltype(ms)>(ms, 1)));
     }
   }
@@ -201,7 +202,7 @@ bool Connection::start(const Context& ctx, const Request& request, bool is_strea
   is_stream_ = is_stream;
   sending_ = request.is_streamed;
   request_ = &request;
-  body_ = std::allocate_shared<Body>(concurrency::detail::Recycled<Body>());
+  body_ = concurrency::detail::make_recycled<Body>();
   const std::uint64_t max_body = is_stream ? ResponseLimits::kAnyBody : limits_.max_body;
   parser_.start(request.method == "HEAD", *body_, ResponseLimits(limits_.max_header, max_body));
   return true;

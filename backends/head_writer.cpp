@@ -20,11 +20,18 @@ constexpr bool has_byte(std::uint64_t word, unsigned char c) {
 
 /// CR, LF or NUL: eight bytes at a time, since every header that is sent passes here.
 bool splits_lines(std::string_view value) {
-  while (value.size() >= sizeof(std::uint64_t)) {
+  constexpr std::size_t kWord = sizeof(std::uint64_t);
+  const auto has_any = [](const char* at) {
     std::uint64_t word = 0;
-    std::memcpy(&word, value.data(), sizeof word);
-    if (has_byte(word, '\r') || has_byte(word, '\n') || has_byte(word, '\0')) return true;
-    value.remove_prefix(sizeof word);
+    std::memcpy(&word, at, kWord);
+    return has_byte(word, '\r') || has_byte(word, '\n') || has_byte(word, '\0');
+  };
+  if (value.size() >= kWord) {
+    const char* const last = value.data() + value.size() - kWord;
+    for (const char* at = value.data(); at < last; at += kWord) {
+      if (has_any(at)) return true;
+    }
+    return has_any(last);
   }
   bool found = false;
   for (const char c : value) found |= c == '\r' || c == '\n' || c == '\0';
@@ -35,6 +42,19 @@ bool splits_lines(std::string_view value) {
 
 bool HeadWriter::add(std::string_view name, std::string_view value) {
   if (!detail::is_token(name) || splits_lines(value)) return false;
+  append(name, value);
+  return true;
+}
+
+bool HeadWriter::add(std::string_view name, std::uint64_t value) {
+  if (!detail::is_token(name)) return false;
+  char digits[20];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
+  append(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
+  return true;
+}
+
+void HeadWriter::append(std::string_view name, std::string_view value) {
   const std::size_t begin = out_.size();
   out_.resize(begin + name.size() + value.size() + 4);
   char* at = out_.data() + begin;
@@ -44,13 +64,6 @@ bool HeadWriter::add(std::string_view name, std::string_view value) {
   at = std::copy(value.begin(), value.end(), at);
   *at++ = '\r';
   *at = '\n';
-  return true;
-}
-
-bool HeadWriter::add(std::string_view name, std::uint64_t value) {
-  char digits[20];
-  const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-  return add(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
 }
 
 std::size_t HeadWriter::find_line(std::string_view name, std::size_t from) const {

@@ -36,6 +36,7 @@ class HeadWriter {
   std::string& out_;
 
  private:
+  void append(std::string_view name, std::string_view value);
   // Where the line of the first field called `name` begins, from `from` on, which begins a line; npos: there is none.
   [[nodiscard]] std::size_t find_line(std::string_view name, std::size_t from) const;
 };

@@ -4,11 +4,13 @@
 #include "backends/body.hpp"
 #include "backends/failure.hpp"
 #include "backends/headers.hpp"
+#include "concurrency/detail/recycled.hpp"
 
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include <boost/system/result.hpp>
 
@@ -20,12 +22,13 @@ struct Request {
 
   std::string method = "GET";
   std::string target = "/";
-  Headers headers;                                              ///< without Host, Content-Length and hop-by-hop fields
-  std::shared_ptr<const std::string> lines;                     ///< more fields, whole lines by HeadWriter; null: none
-  std::shared_ptr<const std::string> body;                      ///< null: none
-  bool is_streamed = false;                                     ///< a body follows piece by piece, by Stream::send
-  std::optional<std::uint64_t> body_size;                       ///< of that; none: it is sent in chunks
-  std::string deadline_header;                                  ///< carries the remaining milliseconds; empty: not sent
+  Headers headers;  ///< without Host, Content-Length and hop-by-hop fields
+  std::shared_ptr<const concurrency::detail::RecycledString>
+      lines;                                ///< more fields, whole lines by HeadWriter; null: none
+  std::shared_ptr<const std::string> body;  ///< null: none
+  bool is_streamed = false;                 ///< a body follows piece by piece, by Stream::send
+  std::optional<std::uint64_t> body_size;   ///< of that; none: it is sent in chunks
+  std::string_view deadline_header;         ///< carries the remaining milliseconds; outlives the call; empty: not sent
   bool (*accepts)(const void* set, unsigned status) = nullptr;  ///< other statuses fail at once; null: all are fine
   const void* accepted = nullptr;                               ///< given to `accepts`; outlives the call
   /// Makes what judges the body of an accepted response with these headers; null, or a null result: any bytes will do.

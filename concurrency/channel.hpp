@@ -2,6 +2,7 @@
 #pragma once
 
 #include "concurrency/context.hpp"
+#include "concurrency/detail/recycled.hpp"
 #include "concurrency/detail/thin_mutex.hpp"
 #include "concurrency/operation.hpp"
 #include "concurrency/wait.hpp"
@@ -80,7 +81,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState<T>> {
     return i < ring_.size() ? i : i - ring_.size();
   }
 
-  std::vector<std::optional<T>> ring_;
+  std::vector<std::optional<T>, Recycled<std::optional<T>>> ring_;
   std::size_t head_ = 0;
   std::size_t size_ = 0;
 };
@@ -101,7 +102,7 @@ class Channel {
 
  public:
   Channel() = default;
-  explicit Channel(std::size_t capacity) : state_(std::make_shared<detail::ChannelState<T>>(capacity)) {}
+  explicit Channel(std::size_t capacity) : state_(detail::make_recycled<detail::ChannelState<T>>(capacity)) {}
 
   /// Blocks until the value is taken or buffered.
   /// Errors: closed (also when closed while waiting); canceled, deadline_exceeded from `ctx`.

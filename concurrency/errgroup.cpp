@@ -1,5 +1,7 @@
 #include "concurrency/errgroup.hpp"
 
+#include "concurrency/detail/recycled.hpp"
+
 namespace sluice::concurrency {
 namespace detail {
 
@@ -28,7 +30,7 @@ void GroupState::ended(boost::system::error_code ec, std::exception_ptr thrown) 
 
 std::pair<ErrGroup, Context> ErrGroup::with_context(const Context& parent) {
   auto [ctx, cancel] = with_cancel(parent);
-  return {ErrGroup(std::make_shared<detail::GroupState>(std::move(cancel))), ctx};
+  return {ErrGroup(detail::make_recycled<detail::GroupState>(std::move(cancel))), ctx};
 }
 
 void ErrGroup::set_limit(std::int64_t most) {

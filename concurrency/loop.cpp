@@ -208,7 +208,10 @@ void Loop::resume_turn() {
     Loop& loop;
     detail::Parked* oldest = nullptr;
   } turn(*this);
-  while (turn.oldest != nullptr) turn.take().resume();
+  while (turn.oldest != nullptr) {
+    turn_time_ = TimePoint();
+    turn.take().resume();
+  }
 }
 
 namespace detail {

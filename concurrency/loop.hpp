@@ -69,6 +69,13 @@ class Loop {
   [[nodiscard]] Executor executor() const { return executor_; }
   [[nodiscard]] boost::asio::io_context& io() { return *io_; }
   [[nodiscard]] TimePoint now() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
+  /// When the coroutine that runs was resumed, as far as it has asked before: one look at the clock for all that are
+  /// called from there. Not for deadlines.
+  [[nodiscard]] TimePoint turn_time() {
+    if (!is_resuming_) return now();
+    if (turn_time_ == TimePoint()) turn_time_ = now();
+    return turn_time_;
+  }
   [[nodiscard]] Random& random() { return random_; }
 
   void arm(TimerEntry& entry, TimePoint expiry) { arm(entry, expiry, now()); }
@@ -138,6 +145,7 @@ class Loop {
   unsigned in_vain_ = 0;                                  // watches in a row: the more, the seldomer
   unsigned unwatched_ = 0;                                // wake-ups before the next watch
   bool is_resuming_ = false;
+  TimePoint turn_time_{};    // none: nobody has asked in this turn
   std::size_t waiting_ = 0;  // those, and those that wait in io()
   unsigned nesting_ = 0;
   // The two below are destroyed in the destructor's body: frames that die with them use what stands above.

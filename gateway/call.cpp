@@ -51,12 +51,12 @@ bool Call::is_late(const Context& ctx) {
   return false;
 }
 
-bool Call::prepare(const std::vector<Call>& calls, const Found& found) {
+bool Call::prepare(const Calls& calls, const Found& found) {
   TemplateValues values;
   values.found = found;
   values.calls = &calls;
   values.json_of_call = [](const void* all, std::size_t call) {
-    return (*static_cast<const std::vector<Call>*>(all))[call].fragment().bytes;
+    return (*static_cast<const Calls*>(all))[call].fragment().bytes;
   };
   values.item = item_;
   std::optional<std::size_t> culprit;
@@ -85,8 +85,8 @@ void Call::look_up(CallRequest made) {
   if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), now);
 }
 
-Task<bool> Call::fetch(Context ctx, const std::vector<Call>* calls) {
-  start_ = Loop::current().now();
+Task<bool> Call::fetch(Context ctx, const Calls* calls) {
+  start_ = Loop::current().turn_time();
   for (std::size_t input : plan_.inputs) {
     const Fragment& needed = (*calls)[input].fragment();
     if (!needed.has_data()) co_return lacks(needed.root_cause());
@@ -206,7 +206,7 @@ Question Call::question() const {
 
 bool Call::take(const CallAnswer& answer) {
   const CallResult& result = answer.result;
-  fragment_.took = Loop::current().now() - start_;
+  fragment_.took = Loop::current().turn_time() - start_;
   if (result.has_value()) {
     if (is_unsafe(request_->method)) invalidate(incoming_, plan_, *request_, result->status, result->headers);
     fragment_.status = result->status;

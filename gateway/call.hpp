@@ -4,6 +4,7 @@
 #include "backends/request.hpp"
 #include "concurrency/channel.hpp"
 #include "concurrency/context.hpp"
+#include "concurrency/detail/recycled.hpp"
 #include "gateway/ask.hpp"
 #include "gateway/cache_control.hpp"
 #include "gateway/call_request.hpp"
@@ -64,6 +65,9 @@ struct Fragment {
   [[nodiscard]] std::optional<RootCause> root_cause() const;
 };
 
+class Call;
+using Calls = std::vector<Call, concurrency::detail::Recycled<Call>>;
+
 /// *one worker*. Must live, where it is, until fetch() has ended.
 class Call {
  public:
@@ -78,7 +82,7 @@ class Call {
   /// Gets the data from the backend, or what is stored while it may be used without asking; true if that gave any.
   /// Otherwise the failure stands in fragment().reason, and degrade() decides what takes its place.
   /// Ends at the latest when `ctx` is done. `calls` are all of the endpoint; those that it needs have ended.
-  concurrency::Task<bool> fetch(concurrency::Context ctx, const std::vector<Call>* calls);
+  concurrency::Task<bool> fetch(concurrency::Context ctx, const Calls* calls);
 
   /// To be told once of each call that it needs; true when that was the last, and fetch() may begin.
   [[nodiscard]] bool input_ended() { return --awaited_ == 0; }
@@ -132,9 +136,9 @@ class Call {
   /// Stored data that is large, and is shaped while the backend is asked.
   struct StoredShape;
 
-  [[nodiscard]] bool needs_search(const std::vector<Call>& calls) const;
-  [[nodiscard]] concurrency::Task<bool> search(concurrency::Context ctx, const std::vector<Call>* calls, Found* found);
-  [[nodiscard]] bool prepare(const std::vector<Call>& calls, const Found& found);
+  [[nodiscard]] bool needs_search(const Calls& calls) const;
+  [[nodiscard]] concurrency::Task<bool> search(concurrency::Context ctx, const Calls* calls, Found* found);
+  [[nodiscard]] bool prepare(const Calls& calls, const Found& found);
   [[nodiscard]] concurrency::Task<> check_stored(concurrency::Context ctx);
   void shape_stored(const concurrency::Context& ctx);
   static concurrency::Task<> run_shaping(concurrency::Context ctx, std::shared_ptr<StoredShape> stored);
@@ -142,8 +146,8 @@ class Call {
   [[nodiscard]] bool lacks(std::optional<RootCause> root);
   [[nodiscard]] bool is_late(const concurrency::Context& ctx);
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
-  [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const std::vector<Call>* calls);
-  bool join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut);
+  [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const Calls* calls);
+  bool join(const std::shared_ptr<const Calls>& parts, bool is_cut);
   [[nodiscard]] bool suits_the_client() const;
   bool take(const CallAnswer& answer);
   bool use_stored(Outcome outcome);

@@ -20,13 +20,13 @@ using concurrency::Loop;
 using concurrency::Task;
 
 /// Whether a reference leads into the JSON of a call that is large.
-bool Call::needs_search(const std::vector<Call>& calls) const {
+bool Call::needs_search(const Calls& calls) const {
   return std::any_of(plan_.inputs.begin(), plan_.inputs.end(),
                      [&](std::size_t input) { return calls[input].fragment().bytes.size() > kAtOnceBytes; });
 }
 
 /// Looks up what the templates need of large JSON; false if `ctx` is done before.
-Task<bool> Call::search(Context ctx, const std::vector<Call>* calls, Found* found) {
+Task<bool> Call::search(Context ctx, const Calls* calls, Found* found) {
   const auto add = [&](std::size_t call, const JsonPointer& pointer) {
     if (call != JsonReference::kItem) found->emplace_back(&pointer, (*calls)[call].fragment().bytes);
   };

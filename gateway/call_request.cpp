@@ -125,15 +125,17 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   const Runtime& runtime = *incoming.deployment->runtime;
   const BackendConfig& backend = runtime.config.backends[config.backend];
   const backends::Headers& asked_with = incoming.parser.headers();
-  auto request = std::allocate_shared<backends::Request>(concurrency::detail::Recycled<backends::Request>());
+  auto request = concurrency::detail::make_recycled<backends::Request>();
 
   values.path = incoming.parameters;
   values.query = incoming.parser.query();
   values.headers = &asked_with;
   values.find_header = &find_header;
-  request->target.clear();
-  if (!plan.path.expand(values, request->target, &culprit)) return std::nullopt;
-  forward_query(config.forward.query, plan.query_names, incoming.parser.query(), request->target);
+  thread_local std::string target;  // so that the request's own is allocated once, whole, and only if it is long
+  target.clear();
+  if (!plan.path.expand(values, target, &culprit)) return std::nullopt;
+  forward_query(config.forward.query, plan.query_names, incoming.parser.query(), target);
+  request->target = target;
 
   std::string value;
   if (plan.hash && plan.hash->expand(values, value)) request->server_hash = backends::hash_of(value);
@@ -162,7 +164,7 @@ std::optional<CallRequest> make_request(const CallPlan& plan, const Incoming& in
   const DeadlineHeader& deadline = runtime.config.deadline_header;
   if (deadline.accept) request->headers.remove(*deadline.accept);  // a wish of the client, not what is left of it
   if (deadline.send) request->headers.remove(*deadline.send);
-  request->deadline_header = deadline.send.value_or("");
+  if (deadline.send) request->deadline_header = *deadline.send;
   request->decodes = !plan.is_proxy;
   if (backend.compression && !plan.is_proxy) request->headers.set("Accept-Encoding", "gzip");
   request->accepts = plan.is_proxy ? &is_accepted : &is_accepted_whole;

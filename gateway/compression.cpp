@@ -127,8 +127,8 @@ concurrency::Task<> compress(concurrency::Context ctx, Reply& reply, const Incom
 
   Deflate deflate;
   std::string compressed;
-  const std::vector<std::string_view> text(1, reply.text);
-  const std::vector<std::string_view>& parts = reply.body.empty() ? text : reply.body;
+  const Slices text(1, reply.text);
+  const Slices& parts = reply.body.empty() ? text : reply.body;
   std::size_t since_pause = 0;
   for (std::string_view part : parts) {
     while (!part.empty()) {

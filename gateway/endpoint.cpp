@@ -18,8 +18,9 @@ concurrency::Duration deadline_of(const EndpointPlan& endpoint, const RequestPar
   return ms ? std::min<concurrency::Duration>(configured, *ms) : configured;
 }
 
-concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming) {
-  std::vector<Call> calls;
+concurrency::Task<> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming,
+                           Reply& reply) {
+  Calls calls;
   calls.reserve(endpoint.calls.size());
   for (const CallPlan& plan : endpoint.calls) calls.emplace_back(plan, incoming);
   std::optional<std::size_t> winner;
@@ -28,7 +29,6 @@ concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& en
   } else {
     co_await fan_out_merge(ctx, calls, endpoint.config.quorum);
   }
-  Reply reply;
   if (endpoint.config.strategy == Strategy::first) {
     reply = chosen(endpoint, std::move(calls), winner);
   } else if (endpoint.layout.is_flat()) {
@@ -37,7 +37,6 @@ concurrency::Task<Reply> answer(concurrency::Context ctx, const EndpointPlan& en
     reply = co_await merged(ctx, endpoint, std::move(calls));
   }
   for (const Call& call : reply.calls) call.count();
-  co_return reply;
 }
 
 }  // namespace sluice::gateway

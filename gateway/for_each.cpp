@@ -20,10 +20,10 @@ using concurrency::Task;
 
 /// The elements' calls. *one worker*
 struct Running {
-  Running(std::vector<Call>& p, const std::vector<Call>* c, std::size_t room) : parts(p), calls(c), room_bytes(room) {}
+  Running(Calls& p, const Calls* c, std::size_t room) : parts(p), calls(c), room_bytes(room) {}
 
-  std::vector<Call>& parts;
-  const std::vector<Call>* calls;  // of the endpoint
+  Calls& parts;
+  const Calls* calls;  // of the endpoint
   std::size_t next = 0;
   std::size_t room_bytes;  // for data
 };
@@ -84,7 +84,7 @@ class ItemSearch {
 /// Writes the array of what the elements' calls gave, bit by bit, and what a merge takes of it.
 class ArrayWriter {
  public:
-  ArrayWriter(std::shared_ptr<const std::vector<Call>> parts, bool is_shaped) : parts_(std::move(parts)) {
+  ArrayWriter(std::shared_ptr<const Calls> parts, bool is_shaped) : parts_(std::move(parts)) {
     std::size_t size = 2;
     for (const Call& part : *parts_) size += part.fragment().bytes.size() + kNull.size() + 1;
     body_->reserve(size);
@@ -121,7 +121,7 @@ class ArrayWriter {
  private:
   static constexpr std::string_view kNull = "null";
 
-  std::shared_ptr<const std::vector<Call>> parts_;
+  std::shared_ptr<const Calls> parts_;
   std::shared_ptr<std::string> body_ = std::make_shared<std::string>();
   std::unique_ptr<Shaped> shaped_;
   std::size_t next_ = 0;
@@ -129,7 +129,7 @@ class ArrayWriter {
 
 }  // namespace
 
-Task<bool> Call::fetch_each(Context ctx, const std::vector<Call>* calls) {
+Task<bool> Call::fetch_each(Context ctx, const Calls* calls) {
   const Fragment& input = (*calls)[plan_.array->call].fragment();
   const ForEachConfig& config = *plan_.config.for_each;
   ItemSearch search(plan_.array->pointer, input.bytes, config.max);
@@ -139,7 +139,7 @@ Task<bool> Call::fetch_each(Context ctx, const std::vector<Call>* calls) {
   }
   if (!search.is_array()) co_return lacks(input.root_cause());
   const std::vector<std::string_view>& items = search.items();
-  auto parts = std::make_shared<std::vector<Call>>();
+  auto parts = std::make_shared<Calls>();
   parts->reserve(items.size());  // they must not move
   for (const std::string_view item : items) parts->emplace_back(plan_, incoming_, item);
   if (!parts->empty()) {
@@ -166,7 +166,7 @@ Task<bool> Call::fetch_each(Context ctx, const std::vector<Call>* calls) {
 }
 
 /// Makes the fragment of those of the elements, but for its JSON; false if there are some and all lack data.
-bool Call::join(const std::shared_ptr<const std::vector<Call>>& parts, bool is_cut) {
+bool Call::join(const std::shared_ptr<const Calls>& parts, bool is_cut) {
   Fragment whole;
   Elements& elements = whole.elements.emplace();
   elements.count = parts->size();

@@ -10,6 +10,8 @@
 namespace sluice::gateway {
 namespace {
 
+using concurrency::detail::RecycledString;
+
 constexpr std::array<Forwarding::Field, Forwarding::kFields> kAll = {
     Forwarding::forwarded_for, Forwarding::proto, Forwarding::host, Forwarding::forwarded, Forwarding::via};
 
@@ -25,23 +27,23 @@ std::string list_of(const backends::Headers& headers, std::string_view name) {
 }
 
 /// What a proxy that is believed sent, as far as it is well-formed.
-std::string believed(Forwarding::Field field, std::string list) {
+std::string_view believed(Forwarding::Field field, std::string_view list) {
   switch (field) {
     case Forwarding::forwarded_for:
-      return std::string(believable_addresses(list));
+      return believable_addresses(list);
     case Forwarding::proto:
-      return is_schemes(list) ? list : std::string();
+      return is_schemes(list) ? list : std::string_view();
     case Forwarding::host:
-      return is_authorities(list) ? list : std::string();
+      return is_authorities(list) ? list : std::string_view();
     case Forwarding::forwarded:
-      return is_forwarded(list) ? list : std::string();
+      return is_forwarded(list) ? list : std::string_view();
     case Forwarding::via:
       break;
   }
   return list;
 }
 
-void append_to(std::string& list, std::string_view element) {
+void append_to(RecycledString& list, std::string_view element) {
   if (!list.empty()) list += ", ";
   list += element;
 }
@@ -91,7 +93,7 @@ Forwarding forwarding_of(const RequestParser& request, const std::string& client
   for (const Forwarding::Field field : kAll) {
     const auto& name = name_of(field, names);
     if (!name) continue;
-    std::string& value = made.values[field];
+    RecycledString& value = made.values[field];
     if (is_trusted || field == Forwarding::via) value = believed(field, list_of(asked, *name));
     switch (field) {
       case Forwarding::forwarded_for:
@@ -114,18 +116,18 @@ Forwarding forwarding_of(const RequestParser& request, const std::string& client
   return made;
 }
 
-std::shared_ptr<const std::string> common_lines(const Incoming& incoming, const AddedHeaders& names) {
-  auto lines = std::make_shared<std::string>();
-  lines->reserve(320);
-  backends::HeadWriter writer(*lines);
+std::shared_ptr<const RecycledString> common_lines(const Incoming& incoming, const AddedHeaders& names,
+                                                   std::string& scratch) {
+  scratch.clear();
+  backends::HeadWriter writer(scratch);
   if (names.request_id) writer.add(*names.request_id, incoming.request_id);
   if (names.traceparent) writer.add(*names.traceparent, incoming.traceparent);
   if (names.traceparent && !incoming.tracestate.empty()) writer.add("tracestate", incoming.tracestate);
   for (const Forwarding::Field field : kAll) {
-    const std::string& value = incoming.forwarding.values[field];
+    const RecycledString& value = incoming.forwarding.values[field];
     if (!value.empty()) writer.add(*name_of(field, names), value);
   }
-  return lines;
+  return concurrency::detail::make_recycled<const RecycledString>(scratch);
 }
 
 bool names_common(const CallConfig& call, const BackendConfig& backend, const AddedHeaders& names) {
@@ -166,7 +168,7 @@ void add_common(const Incoming& incoming, const CallPlan& plan, bool is_stored, 
   if (names.traceparent && !incoming.tracestate.empty()) to.headers.add("tracestate", incoming.tracestate);
   for (const Forwarding::Field field : kAll) {
     const auto& name = name_of(field, names);
-    const std::string& value = made.values[field];
+    const RecycledString& value = made.values[field];
     if (!name || value.empty()) continue;
     const bool is_silent = is_stored && !names_it(call.cache->vary, *name) && !names_it(call.cache->vary_except, *name);
     if (!is_silent) {

@@ -21,7 +21,7 @@ struct Forwarding {
   enum Field : std::size_t { forwarded_for, proto, host, forwarded, via };
   static constexpr std::size_t kFields = 5;
 
-  std::array<std::string, kFields> values;
+  std::array<concurrency::detail::RecycledString, kFields> values;
   bool is_trusted = false;  // the client is a proxy whose word counts
 };
 
@@ -33,8 +33,11 @@ struct Forwarding {
 [[nodiscard]] Forwarding forwarding_of(const RequestParser& request, const std::string& client, bool is_trusted,
                                        const AddedHeaders& names);
 
-/// The lines that most calls of a request send: X-Request-Id, traceparent, tracestate, and the fields above.
-[[nodiscard]] std::shared_ptr<const std::string> common_lines(const Incoming& incoming, const AddedHeaders& names);
+/// The lines that most calls of a request send: X-Request-Id, traceparent, tracestate, and the fields above. Overwrites
+/// `scratch`.
+[[nodiscard]] std::shared_ptr<const concurrency::detail::RecycledString> common_lines(const Incoming& incoming,
+                                                                                      const AddedHeaders& names,
+                                                                                      std::string& scratch);
 
 /// Whether a call or its backend says itself what a header of these is, so that common_lines() do not fit.
 [[nodiscard]] bool names_common(const CallConfig& call, const BackendConfig& backend, const AddedHeaders& names);

@@ -1,6 +1,7 @@
 // A client's request, as its calls see it.
 #pragma once
 
+#include "concurrency/detail/recycled.hpp"
 #include "gateway/deployment.hpp"
 #include "gateway/forwarding.hpp"
 #include "gateway/request_parser.hpp"
@@ -20,13 +21,14 @@ struct Incoming {
   const std::shared_ptr<const Deployment> deployment;
   std::span<const std::string_view> parameters;  // of the path
   std::shared_ptr<const std::string> body;       // null: none
-  std::string request_id;
-  std::string traceparent;
+  concurrency::detail::RecycledString request_id;
+  concurrency::detail::RecycledString traceparent;
   std::string tracestate;
   Forwarding forwarding;
-  std::shared_ptr<const std::string> common_lines;  // request_id to forwarding, for the calls that send all of them
-  const EndpointPlan* endpoint = nullptr;           // null: none has this path and method
-  const Cors* cors = nullptr;                       // what is said to pages of other origins; null: nothing
+  // request_id to forwarding, for the calls that send all of them
+  std::shared_ptr<const concurrency::detail::RecycledString> common_lines;
+  const EndpointPlan* endpoint = nullptr;  // null: none has this path and method
+  const Cors* cors = nullptr;              // what is said to pages of other origins; null: nothing
 };
 
 }  // namespace sluice::gateway

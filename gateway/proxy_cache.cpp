@@ -250,7 +250,7 @@ Reply ProxyCache::failed(Fragment fragment) {
   std::optional<std::size_t> winner;
   if (call_.fragment().has_data()) winner = 0;
   call_.count();
-  std::vector<Call> calls;
+  Calls calls;
   calls.push_back(std::move(call_));
   Reply reply = chosen(endpoint_, std::move(calls), winner);
   reply.cache_status = status_;

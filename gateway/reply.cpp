@@ -35,7 +35,7 @@ void append_elements(std::string& out, const Elements& elements) {
 }
 
 /// `"calls":{"user":{"outcome":"missing","reason":"timeout"}}`: names and words are plain ASCII.
-std::string calls_member(const std::vector<Call>& calls) {
+std::string calls_member(const Calls& calls) {
   std::string out = "\"calls\":{";
   for (const Call& call : calls) {
     const Fragment& fragment = call.fragment();
@@ -52,7 +52,7 @@ std::string calls_member(const std::vector<Call>& calls) {
 }
 
 /// The one place where calls without data become a status (the worst cause counts).
-unsigned failure_status(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
+unsigned failure_status(const EndpointPlan& endpoint, const Calls& calls) {
   bool timed_out = false;
   bool unavailable = false;
   bool has_failed = false;
@@ -99,7 +99,7 @@ bool is_degraded(const Fragment& fragment) {
   return fragment.outcome == Outcome::stale || fragment.outcome == Outcome::fallback;
 }
 
-Reply failed(const EndpointPlan& endpoint, std::vector<Call> calls) {
+Reply failed(const EndpointPlan& endpoint, Calls calls) {
   const unsigned status = failure_status(endpoint, calls);
   Reply reply = problem(status, failure_detail(status), calls_member(calls));
   reply.result = status == 400 ? ResultKind::rejected : ResultKind::failed;
@@ -109,7 +109,7 @@ Reply failed(const EndpointPlan& endpoint, std::vector<Call> calls) {
 }
 
 /// How good the outcomes are, when there is something to reply with.
-ResultKind result_of(const std::vector<Call>& calls) {
+ResultKind result_of(const Calls& calls) {
   ResultKind result = ResultKind::complete;
   for (const Call& call : calls) {
     const auto& elements = call.fragment().elements;
@@ -127,7 +127,7 @@ bool passes_a_cookie_on(const Call& call) {
   return found;
 }
 
-std::vector<ReplyLayout::Part> parts_of(const std::vector<Call>& calls) {
+std::vector<ReplyLayout::Part> parts_of(const Calls& calls) {
   std::vector<ReplyLayout::Part> parts;
   parts.reserve(calls.size());
   for (const Call& call : calls) {
@@ -138,7 +138,7 @@ std::vector<ReplyLayout::Part> parts_of(const std::vector<Call>& calls) {
 }
 
 /// Whether calls without data leave no reply but a failure.
-bool lacks_data(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
+bool lacks_data(const EndpointPlan& endpoint, const Calls& calls) {
   const auto has_data = [](const Call& call) { return call.fragment().has_data(); };
   if (!endpoint.any_required) return std::none_of(calls.begin(), calls.end(), has_data);
   return std::any_of(calls.begin(), calls.end(),
@@ -146,7 +146,7 @@ bool lacks_data(const EndpointPlan& endpoint, const std::vector<Call>& calls) {
 }
 
 /// Calls whose members are too many to be merged now.
-void leave_out_large(std::vector<Call>& calls) {
+void leave_out_large(Calls& calls) {
   constexpr std::size_t kMany = Quantum::kBytes / Quantum::kStep / 4;
   for (Call& call : calls) {
     const Fragment& fragment = call.fragment();
@@ -200,7 +200,7 @@ Reply problem(unsigned status, std::string_view detail, std::string_view members
   return reply;
 }
 
-Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls) {
+Reply merged_flat(const EndpointPlan& endpoint, Calls calls) {
   if (lacks_data(endpoint, calls)) return failed(endpoint, std::move(calls));
   Reply reply;
   reply.endpoint = &endpoint;
@@ -223,7 +223,7 @@ Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls) {
   return reply;
 }
 
-concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, std::vector<Call> calls) {
+concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, Calls calls) {
   if (lacks_data(endpoint, calls)) co_return failed(endpoint, std::move(calls));
   Reply reply;
   reply.endpoint = &endpoint;
@@ -243,7 +243,7 @@ concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& en
   co_return reply;
 }
 
-Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner) {
+Reply chosen(const EndpointPlan& endpoint, Calls calls, std::optional<std::size_t> winner) {
   if (!winner) return failed(endpoint, std::move(calls));
   Reply reply;
   reply.endpoint = &endpoint;

@@ -25,14 +25,14 @@ struct Reply {
   unsigned status = 200;
   ResultKind result = ResultKind::complete;
   std::string_view media_type = "application/json";
-  std::vector<std::string_view> body;  // in order; none: the body is `text`
+  Slices body;  // in order; none: the body is `text`
   std::string text;
   std::string_view coding;                  // of the body; empty: none
   bool depends_on_coding = false;           // another client may get another coding
   std::optional<backends::Headers> passed;  // the fields of a stored response, in place of `media_type`
   std::string cache_status;                 // value of Cache-Status; empty: none
   std::string allow;                        // value of an Allow header; empty: none
-  std::vector<Call> calls;                  // empty for the gateway's own answers
+  Calls calls;                              // empty for the gateway's own answers
   const EndpointPlan* endpoint = nullptr;
 };
 
@@ -40,13 +40,12 @@ struct Reply {
 [[nodiscard]] Reply problem(unsigned status, std::string_view detail, std::string_view members = {});
 
 /// The reply that the outcomes of `calls` make, when each is a member of its own.
-[[nodiscard]] Reply merged_flat(const EndpointPlan& endpoint, std::vector<Call> calls);
+[[nodiscard]] Reply merged_flat(const EndpointPlan& endpoint, Calls calls);
 /// The same by the layout of the endpoint. Of large bodies that takes turns; those that are
 /// not merged when `ctx` is done are left out: `missing`, `timeout`.
-[[nodiscard]] concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint,
-                                              std::vector<Call> calls);
+[[nodiscard]] concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, Calls calls);
 /// The same for `first`: the call number `winner`, none if there is no data.
-[[nodiscard]] Reply chosen(const EndpointPlan& endpoint, std::vector<Call> calls, std::optional<std::size_t> winner);
+[[nodiscard]] Reply chosen(const EndpointPlan& endpoint, Calls calls, std::optional<std::size_t> winner);
 
 /// Writes Sluice-Result and Sluice-Calls.
 void write_result(ResponseWriter& writer, const Reply& reply, const AddedHeaders& names, std::string& scratch);

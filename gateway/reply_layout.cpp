@@ -35,7 +35,7 @@ ReplyLayout::ReplyLayout(const std::vector<CallConfig>& calls) {
   }
 }
 
-void ReplyLayout::write(const std::vector<Part>& parts, std::vector<std::string_view>& body) const {
+void ReplyLayout::write(const std::vector<Part>& parts, Slices& body) const {
   Writer writer(*this, parts, body);
   Quantum quantum = Quantum::unlimited();
   (void)writer.run(quantum);

@@ -1,6 +1,8 @@
 // Where the calls of an endpoint stand in the reply that they are merged into: what their `into` say together.
 #pragma once
 
+#include "concurrency/detail/recycled.hpp"
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -10,6 +12,9 @@ namespace sluice::gateway {
 
 struct CallConfig;
 struct Shaped;
+
+/// A text in pieces, which others own.
+using Slices = std::vector<std::string_view, concurrency::detail::Recycled<std::string_view>>;
 
 /// The order is that of the configuration: an object that several calls share stands where the first of them would, and
 /// the members of a call that is merged into the top level where that call does. Of calls that give the same member the
@@ -30,7 +35,7 @@ class ReplyLayout {
   [[nodiscard]] bool is_flat() const { return is_flat_; }
 
   /// Appends the reply to `body`, as slices of the parts, of this and of static text.
-  void write(const std::vector<Part>& parts, std::vector<std::string_view>& body) const;
+  void write(const std::vector<Part>& parts, Slices& body) const;
   /// The same bit by bit: see reply_writer.hpp.
   class Writer;
 

@@ -8,8 +8,7 @@
 
 namespace sluice::gateway {
 
-ReplyLayout::Writer::Writer(const ReplyLayout& layout, const std::vector<Part>& parts,
-                            std::vector<std::string_view>& body)
+ReplyLayout::Writer::Writer(const ReplyLayout& layout, const std::vector<Part>& parts, Slices& body)
     : layout_(layout), parts_(parts), body_(body) {
   std::size_t names = 0;
   std::size_t merged = 0;

@@ -18,7 +18,7 @@ namespace sluice::gateway {
 class ReplyLayout::Writer {
  public:
   /// All must live until it is written; `body` is not to be looked at before.
-  Writer(const ReplyLayout& layout, const std::vector<Part>& parts, std::vector<std::string_view>& body);
+  Writer(const ReplyLayout& layout, const std::vector<Part>& parts, Slices& body);
 
   /// True when it is over.
   [[nodiscard]] bool run(Quantum& quantum);
@@ -69,7 +69,7 @@ class ReplyLayout::Writer {
 
   const ReplyLayout& layout_;
   const std::vector<Part>& parts_;
-  std::vector<std::string_view>& body_;
+  Slices& body_;
   Givers givers_;
   std::deque<std::string> unescaped_;
   bool has_givers_ = false;

@@ -3,16 +3,23 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <string>
+#include <cstring>
 
 namespace sluice::gateway {
 namespace {
 
-void append_hex(std::string& out, std::uint64_t value) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::array<char, 16> digits;
-  for (std::size_t i = digits.size(); i-- > 0; value >>= 4U) digits[i] = kDigits[value & 15U];
-  out.append(digits.data(), digits.size());
+/// Sixteen digits that stand for `value`, eight at once: each half-byte to a byte of its own, then '0' added, or
+/// 'a' - 10 where it is more than nine. Their order is that of the machine: the value is random.
+void append_random(concurrency::detail::RecycledString& out, std::uint64_t value) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101U;
+  std::array<std::uint64_t, 2> digits{value & kOnes * 0x0f, value >> 4U & kOnes * 0x0f};
+  for (std::uint64_t& eight : digits) {
+    const std::uint64_t letters = (eight + kOnes * 6) >> 4U & kOnes;
+    eight += kOnes * '0' + letters * ('a' - 10 - '0');
+  }
+  std::array<char, sizeof digits> text;
+  std::memcpy(text.data(), digits.data(), sizeof digits);
+  out.append(text.data(), text.size());
 }
 
 bool is_id(std::string_view text) {
@@ -39,8 +46,8 @@ bool is_traceparent(std::string_view text) {
 void identify_unread(Incoming& incoming, concurrency::Random& random, const AddedHeaders& names) {
   if (!names.request_id) return;
   incoming.request_id.reserve(32);
-  append_hex(incoming.request_id, random());
-  append_hex(incoming.request_id, random());
+  append_random(incoming.request_id, random());
+  append_random(incoming.request_id, random());
 }
 
 void identify(Incoming& incoming, concurrency::Random& random, const AddedHeaders& names) {
@@ -55,17 +62,17 @@ void identify(Incoming& incoming, concurrency::Random& random, const AddedHeader
   if (names.traceparent) {
     const auto given = incoming.parser.headers().find(*names.traceparent);
     const bool goes_on = given && is_traceparent(*given);
-    std::string& out = incoming.traceparent;
+    auto& out = incoming.traceparent;
     out.reserve(55);
     out = "00-";
     if (goes_on) {
       out += given->substr(3, 32);
     } else {
-      append_hex(out, random());
-      append_hex(out, random() | 1U);  // never all zero
+      append_random(out, random());
+      append_random(out, random() | 1U);  // never all zero
     }
     out += '-';
-    append_hex(out, random() | 1U);
+    append_random(out, random() | 1U);
     out += goes_on ? given->substr(52) : "-00";
     if (!goes_on) return;
     incoming.parser.headers().find_all("tracestate", [&](std::string_view value) {

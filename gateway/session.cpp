@@ -109,7 +109,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   if (endpoint != nullptr) {
     const bool is_trusted = !runtime.trusted_proxies.empty() && runtime.trusted_proxies.contains(client_address_);
     incoming.forwarding = forwarding_of(parser_, client_, is_trusted, runtime.config.headers);
-    incoming.common_lines = common_lines(incoming, runtime.config.headers);
+    incoming.common_lines = common_lines(incoming, runtime.config.headers, scratch_);
   }
   const Duration deadline = endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header,
                                                               worker_.shared().malformed_deadlines)
@@ -125,7 +125,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   read();
   Reply reply;
   try {
-    reply = co_await answer_request(bounded.ctx, endpoint, incoming, match, arrived_ + deadline);
+    co_await answer_request(bounded.ctx, endpoint, incoming, match, arrived_ + deadline, reply);
     reply.depends_on_coding = !streamed_ && is_compressible(reply, incoming);
     if (reply.depends_on_coding) co_await compress(bounded.ctx, reply, incoming);
   } catch (const std::exception& e) {
@@ -152,39 +152,49 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   co_return last_is_over();
 }
 
-Task<Reply> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
-                                    const RouteMatch& match, concurrency::TimePoint deadline) {
-  const bool is_options = parser_.method() == Method::options;
+Task<> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming, const RouteMatch& match,
+                               concurrency::TimePoint deadline, Reply& reply) {
   if (endpoint == nullptr) {
-    if (is_options && (match.status == RouteMatch::Status::no_method || parser_.path() == "*")) {
-      Reply reply;
-      reply.status = 204;
-      reply.allow =
-          parser_.path() == "*" ? "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" : allow_header(match.allowed);
-      co_return reply;
-    }
-    if (match.status == RouteMatch::Status::no_path) co_return problem(404, "No endpoint has this path.");
-    if (parser_.method() == Method::other) co_return problem(501, "The method is not known.");
-    Reply reply = problem(405, "The endpoint does not have this method.");
-    reply.allow = allow_header(match.allowed);
-    co_return reply;
+    reply = answer_unmatched(match);
+    co_return;
   }
   const auto hold = endpoint->metrics->in_flight();
   if (endpoint->config.strategy == Strategy::proxy) {
     parser_.limit_body(endpoint->config.max_body);
-    if (parser_.state() == State::refused) co_return problem(parser_.refusal().status, parser_.refusal().detail);
-    ClientStream client(*this, incoming);
-    Reply reply = co_await proxy(ctx, *endpoint, incoming, client, deadline);
-    co_return reply;
-  }
-  if (parser_.state() == State::head && parser_.limit_body(endpoint->config.max_body) == State::head) {
+    if (parser_.state() != State::refused) {
+      ClientStream client(*this, incoming);
+      reply = co_await proxy(ctx, *endpoint, incoming, client, deadline);
+      co_return;
+    }
+  } else if (parser_.state() == State::head && parser_.limit_body(endpoint->config.max_body) == State::head) {
     const bool arrived = co_await read_body(ctx);
-    if (!arrived) co_return problem(408, "The body of the request did not arrive in time.");
+    if (!arrived) {
+      reply = problem(408, "The body of the request did not arrive in time.");
+      co_return;
+    }
   }
-  if (parser_.state() == State::refused) co_return problem(parser_.refusal().status, parser_.refusal().detail);
+  if (parser_.state() == State::refused) {
+    reply = problem(parser_.refusal().status, parser_.refusal().detail);
+    co_return;
+  }
   if (!parser_.body().empty()) incoming.body = std::make_shared<const std::string>(std::move(parser_.body()));
-  Reply reply = co_await answer(ctx, *endpoint, incoming);
-  co_return reply;
+  co_await answer(ctx, *endpoint, incoming, reply);
+}
+
+/// Of a request that no endpoint answers.
+Reply Session::answer_unmatched(const RouteMatch& match) const {
+  const bool is_options = parser_.method() == Method::options;
+  if (is_options && (match.status == RouteMatch::Status::no_method || parser_.path() == "*")) {
+    Reply reply;
+    reply.status = 204;
+    reply.allow = parser_.path() == "*" ? "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" : allow_header(match.allowed);
+    return reply;
+  }
+  if (match.status == RouteMatch::Status::no_path) return problem(404, "No endpoint has this path.");
+  if (parser_.method() == Method::other) return problem(501, "The method is not known.");
+  Reply reply = problem(405, "The endpoint does not have this method.");
+  reply.allow = allow_header(match.allowed);
+  return reply;
 }
 
 Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming) {

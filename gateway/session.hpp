@@ -73,9 +73,10 @@ class Session : public std::enable_shared_from_this<Session> {
   Next after_stream();
   [[nodiscard]] Next last_is_over() const;
   concurrency::Task<> linger();
-  concurrency::Task<Reply> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
-                                          const RouteMatch& match, concurrency::TimePoint deadline);
+  concurrency::Task<> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
+                                     const RouteMatch& match, concurrency::TimePoint deadline, Reply& reply);
 
+  Reply answer_unmatched(const RouteMatch& match) const;
   RequestParser::State parse();
   void read(bool is_due = false);  // the rest of a request (socket.hpp)
   void on_read(boost::system::error_code ec, std::size_t size);

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <string>
 #include <utility>
 
 namespace sluice::concurrency::detail {
@@ -13,8 +14,8 @@ namespace sluice::concurrency::detail {
 /// no guard.
 struct FreeBlocks {
   static constexpr std::size_t kStep = 32;
-  static constexpr std::size_t kClasses = 129;            // blocks of up to 4 KiB
-  static constexpr std::size_t kMostBytes = 32UL * 1024;  // kept of each class
+  static constexpr std::size_t kClasses = 129;             // blocks of up to 4 KiB
+  static constexpr std::size_t kMostBytes = 128UL * 1024;  // kept of each class
 
   struct Block {
     Block* next;
@@ -75,5 +76,13 @@ class Recycled {
  private:
   static constexpr bool kIsAligned = alignof(T) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__;
 };
+
+/// std::make_shared in such memory.
+template <class T, class... Args>
+std::shared_ptr<T> make_recycled(Args&&... args) {
+  return std::allocate_shared<T>(Recycled<T>(), std::forward<Args>(args)...);
+}
+
+using RecycledString = std::basic_string<char, std::char_traits<char>, Recycled<char>>;
 
 }  // namespace sluice::concurrency::detail

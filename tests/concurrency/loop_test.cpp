@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -53,6 +54,33 @@ TEST(Loop, InVirtualTimeIsNotRun) {
 Task<> note_after(Duration duration, int id, std::vector<int>& order) {
   (void)co_await sleep({}, duration);
   order.push_back(id);
+}
+
+Task<> note_turn_times(Channel<int> turns, VirtualClock& clock, std::vector<TimePoint>& seen) {
+  for (int i = 0; i < 2; ++i) {
+    (void)co_await turns.receive(Context());
+    for (int look = 0; look < 2; ++look) {
+      seen.push_back(Loop::current().turn_time());
+      clock.move_to(clock.now() + 1s);
+    }
+  }
+}
+
+TEST(Loop, LooksAtTheClockOnceForAllThatIsDoneInATurn) {
+  VirtualClock clock;
+  Loop loop(clock);
+  const Loop::Entered entered(loop);
+  const Channel<int> turns(0);
+  std::vector<TimePoint> seen;
+  const TimePoint start = clock.now();
+  boost::asio::co_spawn(loop.executor(), note_turn_times(turns, clock, seen), boost::asio::detached);
+  for (int i = 0; i < 2; ++i) {
+    loop.poll();
+    EXPECT_TRUE(*turns.try_send(i));
+  }
+  loop.poll();
+  EXPECT_EQ(seen, (std::vector<TimePoint>{start, start, start + 2s, start + 2s}));
+  EXPECT_EQ(loop.turn_time(), start + 4s);
 }
 
 TEST(Loop, SleepersWakeInTheOrderOfTheirDeadlines) {

@@ -43,7 +43,7 @@ class Layout {
       part.shaped = shaped.back().get();
     }
     const ReplyLayout layout(calls_);
-    std::vector<std::string_view> body;
+    Slices body;
     layout.write(parts, body);
     std::string text;
     for (const auto slice : body) text += slice;

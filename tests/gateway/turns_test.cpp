@@ -106,7 +106,7 @@ TEST(Turns, AreGivenToOthersWhileManyMembersAreMerged) {
     parts[i].has_data = true;
     parts[i].shaped = &shaped[i];
   }
-  std::vector<std::string_view> body;
+  Slices body;
   ReplyLayout::Writer writer(layout, parts, body);
   EXPECT_GE(turns_of(writer), kLarge / Quantum::kBytes);
   std::string text;
