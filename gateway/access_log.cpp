@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <mutex>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -93,6 +94,7 @@ void AccessLogWriter::wake() {
 }
 
 void AccessLogWriter::run() {
+  ::pthread_setname_np(::pthread_self(), "access log");
   bool is_last = false;
   while (!is_last) {
     pollfd woken = {wake_fd_, POLLIN, 0};

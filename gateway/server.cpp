@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <csignal>
 #include <future>
+#include <pthread.h>
 #include <random>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -121,6 +122,7 @@ int Server::run() {
   for (const auto& running : workers_) {
     Running& r = *running;
     r.thread = std::thread([this, &r] {
+      ::pthread_setname_np(::pthread_self(), "worker");
       metrics_.enter(r.number);
       const concurrency::Loop::Entered entered(r.loop);
       r.worker = std::make_unique<Worker>(r.loop, *shared_, r.number, workers_.size(), runtime_);

@@ -3,6 +3,7 @@
 #include "gateway/log.hpp"
 
 #include <exception>
+#include <pthread.h>
 #include <signal.h>
 #include <stdexcept>
 #include <sys/resource.h>
@@ -75,6 +76,7 @@ void StaleFlusher::stop(Stop how) {
 }
 
 void StaleFlusher::run() {
+  ::pthread_setname_np(::pthread_self(), "cache file");
   sigset_t all;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, nullptr);  // signals are for others

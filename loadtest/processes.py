@@ -104,7 +104,8 @@ def rss_bytes(pids: list[int]) -> int:
     return total
 
 
-def cpu_ns(pids: list[int]) -> int:
-    """User and system time that all threads of the processes have had, in nanoseconds."""
-    threads = [path for pid in pids for path in pathlib.Path(f"/proc/{pid}/task").iterdir()]
+def cpu_ns(pids: list[int], name: str | None = None) -> int:
+    """User and system time that all threads of the processes have had, or those called `name`, in nanoseconds."""
+    threads = [path for pid in pids for path in pathlib.Path(f"/proc/{pid}/task").iterdir()
+               if name in (None, (path / "comm").read_text().strip())]
     return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
