@@ -172,6 +172,7 @@ constexpr Setter kSetters[] = {
     {"endless", "0 or 1", [](Faults& f, std::string_view v) { return set_flag(f.endless, v); }},
     {"chunked", "0 or 1", [](Faults& f, std::string_view v) { return set_flag(f.chunked, v); }},
     {"no_keepalive", "0 or 1", [](Faults& f, std::string_view v) { return set_flag(f.no_keepalive, v); }},
+    {"no_date", "0 or 1", [](Faults& f, std::string_view v) { return set_flag(f.no_date, v); }},
     {"header", "Name:Value", add_header},
 };
 

@@ -46,6 +46,7 @@ enum class Place { none, accept, header, head, body };
 ///     chunked=1              chunks of odd sizes, with extensions and a trailer
 ///     bytes=N                a body of N bytes, at most 256 MiB
 ///     no_keepalive=1         the connection ends after the answer
+///     no_date=1              no Date, whose seconds are those of the real clock
 ///     header=Name:Value      one more header; may be repeated
 ///
 /// `0` or `none` takes a fault back that was set before.
@@ -68,6 +69,7 @@ struct Faults {
   bool endless = false;
   bool chunked = false;
   bool no_keepalive = false;
+  bool no_date = false;
   std::vector<std::pair<std::string, std::string>> headers;
 
   /// Sets one fault. Returns what is wrong with it, empty if nothing; then nothing is changed.

@@ -41,7 +41,8 @@ Faults, by --fault, PUT /-/faults (GET, DELETE; ?path=/users), the query of a re
   hang=accept|header|head|body                  reset=accept|header|body         close=body
   (hang=accept and reset=accept: by --fault and PUT only)
   drip_ms=300;drip_bytes=1;drip_from=head|body  wrong_length=+10|-10             bytes=N
-  garbage=head|body   not_json=1   endless=1    chunked=1   no_keepalive=1       header=Name:Value
+  garbage=head|body   not_json=1   endless=1    chunked=1   no_keepalive=1       no_date=1
+  header=Name:Value
 )";
 
 struct BadUsage {

@@ -50,7 +50,7 @@ Reply make_reply(Answer answer, const ReceivedRequest& request, const Faults& fa
   std::string& head = reply.head;
   head = "HTTP/1.1 " + std::to_string(answer.status) + ' ';
   head.append(reason_phrase(answer.status)).append("\r\nServer: ").append(server).append("\r\n");
-  append_date(head);
+  if (!faults.no_date) append_date(head);
   if (has_body) {
     head += "Content-Type: application/json\r\n";
     if (is_chunked) {

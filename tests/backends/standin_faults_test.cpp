@@ -187,6 +187,11 @@ TEST_F(StandInFaults, HeadersAndTheEndOfTheConnectionCanBeAskedFor) {
   EXPECT_EQ(time_.run(client_.read_all()).error, error::eof);
 }
 
+TEST_F(StandInFaults, TheDateCanBeLeftOut) {
+  EXPECT_NE(get("/users/1").header("Date"), "");
+  EXPECT_EQ(get("/users/1?no_date=1").header("Date"), "");
+}
+
 TEST_F(StandInFaults, ABadFaultIsA400ThatSaysWhatWasExpected) {
   for (const std::string text :
        {"latency_ms=x", "latency_ms=80..20", "latency_ms=lognormal(20)", "latency_ms=-1", "latency_ms=nan",

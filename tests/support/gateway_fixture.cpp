@@ -32,6 +32,13 @@ void replace_all(std::string& text, std::string_view what, const std::string& wi
   }
 }
 
+// Ages are counted in virtual time: a Date of the real clock may be of the second before.
+backends::demo::StandIn::Options undated() {
+  backends::demo::StandIn::Options options;
+  options.faults = "no_date=1";
+  return options;
+}
+
 }  // namespace
 
 MemoryFile::MemoryFile() : fd_(memfd_create("test", MFD_CLOEXEC)) {
@@ -51,6 +58,9 @@ std::string MemoryFile::content() const {
 GatewayTest::GatewayTest()
     : log_(log_file_.fd(), 1, gateway::access_log_dropped(metrics_)),
       shared_(metrics_, store_, log_),
+      a_(time_.loop(), undated()),
+      b_(time_.loop(), undated()),
+      c_(time_.loop(), undated()),
       at_a_(a_.listen()),
       at_b_(b_.listen()),
       at_c_(c_.listen()) {
