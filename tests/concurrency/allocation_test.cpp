@@ -11,11 +11,10 @@
 #include "concurrency/snapshot.hpp"
 #include "concurrency/timer.hpp"
 #include "concurrency/wait_group.hpp"
+#include "support/allocations.hpp"
 #include "support/leak_check.hpp"
 
 #include <array>
-#include <cstdlib>
-#include <new>
 
 #include <boost/asio/basic_stream_socket.hpp>
 #include <boost/asio/buffer.hpp>
@@ -24,35 +23,6 @@
 #include <boost/asio/local/connect_pair.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <gtest/gtest.h>
-
-namespace {
-thread_local std::size_t allocations = 0;
-
-void* allocate(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size);
-}
-void* operator new[](std::size_t size) {
-  return allocate(size);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace sluice::concurrency {
 namespace {
@@ -63,9 +33,9 @@ using boost::asio::deferred;
 template <class Step>
 Task<> count(Step& step, int warm_up, int rounds, std::size_t& counted) {
   for (int i = 0; i < warm_up; ++i) co_await step();
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations();
   for (int i = 0; i < rounds; ++i) co_await step();
-  counted = allocations - before;
+  counted = test::allocations() - before;
   Loop::current().stop();
 }
 
@@ -219,12 +189,12 @@ TEST(Allocations, SleepingAndTimersMakeNone) {
   Loop loop(1);
   const Loop::Entered entered(loop);
   Timer timer(1h);
-  const std::size_t before = allocations;
+  const std::size_t before = test::allocations();
   for (int i = 0; i < 1000; ++i) {
     timer.reset(1h);
     EXPECT_TRUE(timer.stop());
   }
-  EXPECT_EQ(allocations - before, 0U);
+  EXPECT_EQ(test::allocations() - before, 0U);
 }
 
 TEST(Allocations, IoMakesNone) {

@@ -10,12 +10,11 @@
 #include "gateway/runtime.hpp"
 #include "gateway/stale_store.hpp"
 #include "gateway/worker.hpp"
+#include "support/allocations.hpp"
 
 #include <array>
-#include <cstdlib>
 #include <fcntl.h>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,35 +27,6 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
-
-namespace {
-thread_local std::size_t allocations = 0;
-
-void* allocate(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-}  // namespace
-
-void* operator new(std::size_t size) {
-  return allocate(size);
-}
-void* operator new[](std::size_t size) {
-  return allocate(size);
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
-void operator delete[](void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace sluice::gateway {
 namespace {
@@ -156,9 +126,9 @@ class Gateway {
   std::size_t allocations_per_request() {
     constexpr std::size_t kRounds = 200;
     for (std::size_t i = 0; i < kRounds; ++i) EXPECT_TRUE(exchange());
-    const std::size_t before = allocations;
+    const std::size_t before = test::allocations();
     for (std::size_t i = 0; i < kRounds; ++i) EXPECT_TRUE(exchange());
-    const std::size_t made = allocations - before;
+    const std::size_t made = test::allocations() - before;
     EXPECT_EQ(made % kRounds, 0U) << made;
     return made / kRounds;
   }
