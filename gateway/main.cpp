@@ -4,7 +4,6 @@
 #include <exception>
 #include <fcntl.h>
 #include <iostream>
-#include <malloc.h>
 #include <unistd.h>
 
 int main(int argc, char** argv) {
@@ -12,9 +11,6 @@ int main(int argc, char** argv) {
   int fd = open("/dev/null", O_RDWR);
   while (fd >= 0 && fd <= STDERR_FILENO) fd = open("/dev/null", O_RDWR);
   if (fd >= 0) close(fd);
-  // Else glibc now and then takes up all small pieces of memory that were freed, at once and under the arena's lock:
-  // 100 ms and more for a store of a million entries, in which other threads wait.
-  mallopt(M_MXFAST, 0);
   try {
     return sluice::gateway::run_command({argv + 1, argv + argc});
   } catch (const std::exception& e) {

@@ -14,7 +14,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <malloc.h>
 #include <memory>
 #include <string>
 #include <sys/resource.h>
@@ -278,7 +277,6 @@ void eviction() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ::mallopt(M_MXFAST, 0);  // as the gateway
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   const std::size_t entries = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 1'000'000;
   const std::filesystem::path folder =
