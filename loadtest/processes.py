@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from types import TracebackType
+from typing import IO
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -51,13 +52,14 @@ class Processes:
                 process.stdout.close()
         self._temporary.cleanup()
 
-    def start(self, command: list[str], cpu: int | str, announces: int = 0) -> tuple[subprocess.Popen[str], list[str]]:
+    def start(self, command: list[str], cpu: int | str, announces: int = 0,
+              output: IO[str] | None = None) -> tuple[subprocess.Popen[str], list[str]]:
         """Starts `command` on one CPU, or on a list of them; returns it and the addresses of its first `announces`
-        `listening on` lines."""
+        `listening on` lines. Without such its output is dropped, or goes to `output`."""
         log = self.directory / f"{len(self._running)}-{pathlib.Path(command[0]).name}.log"
         with log.open("w") as errors:
             process = subprocess.Popen(["taskset", "-c", str(cpu), *command], text=True, stderr=errors,
-                                       stdout=subprocess.PIPE if announces else subprocess.DEVNULL)
+                                       stdout=subprocess.PIPE if announces else output or subprocess.DEVNULL)
         self._running.append(process)
         self._logs[process.pid] = log
         addresses = []

@@ -15,6 +15,7 @@ import xml.dom.minidom
 sys.dont_write_bytecode = True
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "loadtest"))
+import chaos_judge
 import compare_page
 import pages
 from measure import Results, Sample
@@ -91,6 +92,52 @@ class Programs(unittest.TestCase):
             run = load(f"http://{backend}/", "--requests", "5", *check)
             self.assertEqual(run.returncode, 1)
             self.assertIn("FAILED 5 errors (100 %), at most 0 allowed", run.stdout)
+
+
+class ChaosJudge(unittest.TestCase):
+    """Requests r0 (at 100 s) and r1 (at 103 s): r1 gets what r0 brought for `a`, as a backend fails, the rest anew."""
+
+    def faults(self, user="", **changes):
+        judge = chaos_judge.Judge()
+        judge.is_warm, judge.purged = True, changes.pop("purged", None)
+        judge.sent = {"r0": 100.0, "r1": 103.0}
+        calls = changes.pop("calls", "a=stale;ms=400;age=3;reason=timeout, b=fresh;ms=2, c=fallback;ms=1;reason=connect")
+        parts = {name: {"target": f"/echo?k={name}7", "headers": [["X-Request-Id", source], *([["X-User", user]] if user else [])]}
+                 for name, source in (("a", "r0"), ("b", "r1"))}
+        parts.update({"c": [], **changes.pop("parts", {})})
+        headers = {"sluice-result": "degraded", "sluice-calls": calls, "cache-control": "no-store", "age": "3"}
+        headers.update(changes.pop("headers", {}))
+        reply = chaos_judge.Reply("merge", 7, "", "r1", 103.0, 103.4, changes.pop("status", 200), headers,
+                                  json.dumps(parts).encode())
+        return ", ".join(judge.faults(reply))
+
+    def test_a_true_reply_is_without_fault(self):
+        self.assertEqual(self.faults(), "")
+
+    def test_what_is_not_true_is_named(self):
+        other = {"target": "/echo?k=a8", "headers": [["X-Request-Id", "r0"]]}
+        said = "a=stale;ms=400;age=%s;reason=timeout, b=fresh;ms=2, c=fallback;ms=1"
+        for expected, fault in (
+            ("age 0, but it is", self.faults(calls=said % 0, headers={"age": "0"})),
+            ("age 9, but it is", self.faults(calls=said % 9, headers={"age": "9"})),
+            ("Age is not 3", self.faults(headers={"age": "2"})),
+            ("served beyond 3601 s", self.faults(calls=said % 3700, headers={"age": "3700"})),
+            ("served beyond 3 s", self.faults(calls="a=cached;age=4, b=fresh, c=fallback", headers={"age": "4"})),
+            ("fresh, but 2.6 s old", self.faults(calls="a=fresh;ms=1, b=fresh;ms=2, c=fallback;ms=1")),
+            ("older than the purge", self.faults(purged=(102.0, 102.5))),
+            ("the answer to /echo?k=a8", self.faults(parts={"a": other})),
+            ("the answer to a request 'r9'", self.faults(parts={"a": {**other, "headers": [["X-Request-Id", "r9"]]}})),
+            ("the data of 'u1'", self.faults(user="u1")),
+            ("not the fallback", self.faults(parts={"c": [1]})),
+            ("the body has", self.faults(parts={"d": []})),
+            ("the result is not degraded", self.faults(headers={"sluice-result": "complete"})),
+            ("yet no no-store", self.faults(headers={"cache-control": "max-age=5"})),
+            ("although it is stored", self.faults(calls="a=missing;ms=1, b=fresh;ms=2, c=missing;ms=1", status=502,
+                                                  headers={"sluice-result": "failed"})),
+            ("the calls are not", self.faults(calls="a=stale;age=3, c=fallback")),
+        ):
+            with self.subTest(expected):
+                self.assertIn(expected, fault)
 
 
 class Pages(unittest.TestCase):
