@@ -23,17 +23,14 @@ using concurrency::Loop;
 using concurrency::Result;
 using concurrency::Task;
 
-/// The stored answer with what a 304 says of it; a failure if that means another one.
-CallResult renewed(const StaleEntry& stored, const Headers& not_modified) {
-  auto headers = renewed_fields(stored, not_modified);
-  if (!headers) {
-    Failure failure(Reason::status, "status 304 for another entity tag");
-    failure.status = 304;
-    return failure;
-  }
+/// Makes of a 304 the stored answer with what it says of that; false if it is about another one.
+bool renew(const StaleEntry& stored, CallResult& result) {
+  auto headers = renewed_fields(stored, result->headers);
+  if (!headers) return false;
   backends::Response response(stored.status, stored.body);
   response.headers = std::move(*headers);
-  return response;
+  result = std::move(response);
+  return true;
 }
 
 bool is_gone(const Failure& failure) {
@@ -41,9 +38,8 @@ bool is_gone(const Failure& failure) {
 }
 
 /// Tells the store of what a backend answered.
-CallAnswerPtr learn(const Question& what, CallResult result, TimePoint asked_at, bool was_conditional, bool does_fit) {
+CallAnswerPtr learn(const Question& what, CallResult result, TimePoint asked_at, bool does_fit) {
   Shared& shared = what.deployment->shared;
-  if (was_conditional && result.has_value() && result->status == 304) result = renewed(*what.stored, result->headers);
   auto answer = std::make_shared<CallAnswer>(std::move(result));
   if (answer->result.has_error()) {
     if (is_gone(answer->result.error())) shared.store.erase(what.key);
@@ -68,18 +64,23 @@ CallAnswerPtr learn(const Question& what, CallResult result, TimePoint asked_at,
 Task<CallAnswerPtr> attempt(Context ctx, Question what) {
   const bool is_conditional = can_validate(what);
   const std::shared_ptr<const Request> request = is_conditional ? conditional(what) : what.request;
-  const TimePoint asked_at = Loop::current().now();
+  TimePoint asked_at = Loop::current().now();
   auto asking = what.plan->config.follow_redirects == 0
                     ? what.deployment->backend(what.plan->config.backend).call(ctx, request)
                     : call_following(ctx, what.deployment, *what.plan, request);
   CallResult result = co_await std::move(asking);
-  bool does_fit = true;
-  if (result.has_value() && is_large(*result->body)) {
-    does_fit = co_await fits_in_turns(ctx, *what.plan, *result->body);
-  } else if (result.has_value() && !(is_conditional && result->status == 304)) {
-    does_fit = fits(*what.plan, *result->body);
+  bool is_renewed = is_conditional && result.has_value() && result->status == 304;
+  if (is_renewed && !renew(*what.stored, result)) {  // §4.3.4: once more, without conditions
+    is_renewed = false;
+    asked_at = Loop::current().now();
+    result = co_await what.deployment->backend(what.plan->config.backend).call(ctx, what.request);
   }
-  co_return learn(what, std::move(result), asked_at, is_conditional, does_fit);
+  bool does_fit = true;  // as what is renewed did before
+  if (result.has_value() && !is_renewed) {
+    does_fit = is_large(*result->body) ? co_await fits_in_turns(ctx, *what.plan, *result->body)
+                                       : fits(*what.plan, *result->body);
+  }
+  co_return learn(what, std::move(result), asked_at, does_fit);
 }
 
 /// The attempt that is shared. No client's deadline is that of the others.

@@ -207,9 +207,10 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
     co_return cache.failed(std::move(fragment));
   }
   auto instead = cache.take_head(stream.status(), stream.headers(), stream.content_length());
-  if (instead) {  // of a request without a body
+  if (instead || cache.asks_anew()) {  // of a request without a body
     std::string nothing;
     (void)co_await stream.receive(to_head.ctx, nothing);
+    if (cache.asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline);
     co_return std::move(*instead);
   }
 

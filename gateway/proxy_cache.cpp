@@ -163,13 +163,11 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
   const Question what = call_.question();
   if (validates_ && status == 304) {
     auto fields = renewed_fields(*call_.stored(), headers);
-    if (!fields) {  // of something else: the next who asks gets that
+    if (!fields) {
       incoming_.deployment->shared.store.erase(whole_.key);
-      Fragment other;
-      other.outcome = Outcome::missing;
-      other.reason = Reason::status;
-      other.status = status;
-      return failed(std::move(other));
+      turn_.reset();
+      asks_anew_ = true;
+      return std::nullopt;
     }
     const Origin origin = origin_for(what, call_.stored()->status, *fields, asked_at_);
     if (origin.refusal.empty()) {
@@ -186,10 +184,8 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
     call_.renew();
     return finished(stored_reply(entry));
   }
-  if (asked_->method != "GET") {
-    if (call_.stored() && (status == 404 || status == 410)) incoming_.deployment->shared.store.erase(whole_.key);
-    return std::nullopt;
-  }
+  if (asked_->method == "HEAD") learn_from_head(status, headers);
+  if (asked_->method != "GET") return std::nullopt;
   const Origin origin = origin_for(what, status, headers, asked_at_);
   std::string_view refusal = origin.refusal;
   if (refusal.empty() && length.value_or(0) > max_size()) refusal = "too_large";
@@ -207,6 +203,32 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
   if (turn_) turn_->is_in_vain();
   turn_.reset();
   return std::nullopt;
+}
+
+/// What is stored is updated if its validators are those of an answer to HEAD, and is not fresh any more if they differ
+/// (RFC 9111 §4.3.5).
+void ProxyCache::learn_from_head(unsigned status, const Headers& headers) {
+  StaleStore& store = incoming_.deployment->shared.store;
+  if (!call_.stored()) return;
+  if (status == 404 || status == 410) store.erase(whole_.key);
+  if (status != 200 || call_.stored()->status != 200) return;
+  StaleEntry stored = *call_.stored();
+  const Headers kept = fields_from(stored.headers);
+  const std::string size = std::to_string(stored.body->bytes.size());
+  bool has_validator = false;
+  bool is_same = headers.find("Content-Length").value_or(size) == size;
+  for (const char* name : {"ETag", "Last-Modified"}) {
+    has_validator = has_validator || headers.contains(name);
+    is_same = is_same && (!headers.contains(name) || headers.find(name) == kept.find(name));
+  }
+  if (!is_same) {
+    stored.allowed.ttl = Duration(0);
+    (void)store.put(whole_.key, stored, Loop::current().now());
+  } else if (const auto fields = renewed_fields(stored, headers); has_validator && fields) {
+    const Question what = call_.question();
+    const Origin origin = origin_for(what, status, *fields, asked_at_);
+    if (origin.refusal.empty()) keep(what, origin, status, *fields, stored.body);
+  }
 }
 
 std::size_t ProxyCache::max_size() const {

@@ -31,6 +31,8 @@ class ProxyCache {
   /// and finish() after the last. Call before the headers are changed.
   std::optional<Reply> take_head(unsigned status, const backends::Headers& headers,
                                  std::optional<std::uint64_t> length);
+  /// Then: whether the response was about something that is not stored, so that all is to be asked for once more.
+  [[nodiscard]] bool asks_anew() const { return asks_anew_; }
   void feed(std::string_view piece);
   void finish();
 
@@ -57,6 +59,7 @@ class ProxyCache {
   [[nodiscard]] bool shares() const;
   Reply stored_reply(const StaleEntry& entry);
   Reply finished(Reply reply);
+  void learn_from_head(unsigned status, const backends::Headers& headers);
   [[nodiscard]] std::size_t max_size() const;
   void tell(std::string_view what);
 
@@ -69,6 +72,7 @@ class ProxyCache {
   bool is_on_ = false;
   bool has_collapsed_ = false;
   bool validates_ = false;
+  bool asks_anew_ = false;
   std::shared_ptr<const backends::Request> sent_;
   TimePoint asked_at_{};
   std::unique_ptr<Turnstile::Turn> turn_;

@@ -18,31 +18,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-std::string response(const std::string& fields, const std::string& body = "body",
-                     const std::string& status = "200 OK") {
-  return "HTTP/1.1 " + status + "\r\n" + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-class ProxyCache : public ProxyTest {
- protected:
-  void serve_cached(const std::string& cache = R"("ttl": "1h")", const std::string& call = {}) {
-    serve_proxy("", R"("cache": {)" + cache + R"(}, "forward": {"query": ["*"]}, )" + call);
-  }
-  /// A request that the server answers; empty `answer`: it must not get there.
-  RawResponse exchange(const std::string& answer, const std::string& fields = {}, const std::string& method = "GET") {
-    server_.take();
-    client_.close();  // it may have been idle for long
-    ask(fields, method);
-    if (answer.empty()) {
-      EXPECT_THAT(server_.received(), IsEmpty());
-    } else {
-      EXPECT_THAT(server_.received(), StartsWith(method)) << "the server is asked";
-      say(answer);
-    }
-    return receive(method == "HEAD");
-  }
-};
-
 TEST_F(ProxyCache, ServesAWholeResponseAgainWithAllItsFields) {
   serve_cached();
   const std::string binary = "\0\xff\r\n\r\n"s;
@@ -173,82 +148,6 @@ TEST_F(ProxyCache, NeedsTheOriginsWordWhereThatDecides) {
   EXPECT_THAT(server_.received(), StartsWith("GET /b")) << "it is refreshed in the background";
   say(response("Cache-Control: max-age=10\r\n", "new"));
   EXPECT_EQ(exchange("").body, "new");
-}
-
-TEST_F(ProxyCache, ValidatesAndRenewsWhatIsStale) {
-  serve_cached();
-  exchange(
-      response("ETag: \"1\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\nCache-Control: max-age=2\r\n"
-               "X-A: old\r\nX-B: kept\r\n"));
-  time_.advance(3s);
-  const RawResponse renewed = exchange(
-      "HTTP/1.1 304 Not Modified\r\nETag: W/\"1\"\r\nCache-Control: max-age=9\r\nX-A: new\r\nContent-Length: "
-      "1\r\n\r\n");
-  EXPECT_THAT(server_.received(), HasSubstr("\r\nIf-None-Match: \"1\"\r\n"
-                                            "If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
-  EXPECT_EQ(renewed.status, 200U);
-  EXPECT_EQ(renewed.body, "body");
-  EXPECT_EQ(renewed.header("X-A"), "new");
-  EXPECT_EQ(renewed.header("X-B"), "kept");
-  EXPECT_EQ(calls_of(renewed), "x=fresh");
-  EXPECT_EQ(renewed.header("Cache-Status"), "Sluice;fwd=stale;fwd-status=304;ttl=9");
-  time_.advance(8s);
-  EXPECT_EQ(exchange("").header("X-A"), "new");
-  EXPECT_EQ(server_.accepted(), 1U);
-}
-
-TEST_F(ProxyCache, TakesA304ForAnotherTagForNothing) {
-  serve_cached(R"("ttl": "1h")");
-  exchange(response("ETag: \"1\"\r\nCache-Control: max-age=2\r\n"));
-  time_.advance(3s);
-  EXPECT_EQ(exchange("HTTP/1.1 304 Not Modified\r\nETag: \"2\"\r\n\r\n").status, 502U);
-  EXPECT_EQ(exchange(response("ETag: \"2\"\r\n")).status, 200U);
-  EXPECT_THAT(server_.received(), Not(HasSubstr("If-None-Match")));
-}
-
-TEST_F(ProxyCache, ValidatesEachTimeWhatSaysNoCache) {
-  serve_cached(R"("ttl": "1h", "stale_if_error": "1h", "stale_while_revalidate": "1h")");
-  exchange(response("ETag: \"1\"\r\nCache-Control: no-cache=\"a, max-age=5\", max-age=60\r\n"));
-  for (int i = 0; i < 2; ++i) {
-    EXPECT_EQ(exchange("HTTP/1.1 304 Not Modified\r\n\r\n").body, "body");
-    EXPECT_THAT(server_.received(), HasSubstr("\r\nIf-None-Match: \"1\"\r\n"));
-  }
-  EXPECT_EQ(exchange(response("", "down", "503 Down")).body, "down") << "never unvalidated";
-}
-
-TEST_F(ProxyCache, AnswersConditionsOfClientsFromTheStore) {
-  serve_proxy("", R"("cache": {"ttl": "1h", "vary_except": ["*"]}, "forward": {"headers": ["*"]}, )");
-  exchange(response("ETag: W/\"a,b\"\r\nLast-Modified: Thu, 01 Jan 1970 00:00:10 GMT\r\nContent-Type: text/x\r\n"));
-  const std::pair<const char*, unsigned> cases[] = {
-      {"If-None-Match: \"a,b\"\r\n", 304},
-      {"If-None-Match: \"x\", W/\"a,b\"\r\n", 304},
-      {"If-None-Match: *\r\n", 304},
-      {"If-None-Match: \"a\"\r\n", 200},
-      {"If-None-Match: \"a\"\r\nIf-Modified-Since: Thu, 01 Jan 1970 00:00:10 GMT\r\n", 200},
-      {"If-Modified-Since: Thursday, 01-Jan-70 00:00:10 GMT\r\n", 304},
-      {"If-Modified-Since: Thu, 01 Jan 1970 00:00:09 GMT\r\n", 200},
-      {"If-Modified-Since: yesterday\r\n", 200},
-  };
-  for (const auto& [fields, status] : cases) {
-    const RawResponse reply = exchange("", fields);
-    EXPECT_EQ(reply.status, status) << fields;
-    EXPECT_EQ(reply.header("ETag"), "W/\"a,b\"");
-    EXPECT_EQ(reply.header("Content-Type"), status == 200 ? "text/x" : "");
-    EXPECT_EQ(reply.body, status == 200 ? "body" : "");
-  }
-  EXPECT_EQ(exchange(response("", "judged", "412 No"), "If-Match: \"x\"\r\n").header("Cache-Status"),
-            "Sluice;fwd=bypass;fwd-status=412");
-}
-
-TEST_F(ProxyCache, AnswersHeadFromWhatAGetHasBrought) {
-  serve_cached();
-  exchange("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", "", "HEAD");
-  EXPECT_EQ(exchange(response("X-A: 1\r\n")).body, "body") << "a HEAD stores nothing";
-  const RawResponse head = exchange("", "", "HEAD");
-  EXPECT_EQ(head.header("Content-Length"), "4");
-  EXPECT_EQ(head.header("X-A"), "1");
-  EXPECT_EQ(head.header("Cache-Status"), "Sluice;hit;ttl=3600");
-  EXPECT_EQ(exchange("").body, "body");
 }
 
 TEST_F(ProxyCache, FallsBackToStaleAsLongAsNothingWasSent) {

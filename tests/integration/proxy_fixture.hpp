@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include <gmock/gmock.h>
+
 namespace sluice::support {
 
 inline constexpr std::string_view kChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -56,6 +58,32 @@ class ProxyTest : public GatewayTest {
 
  private:
   std::size_t seen_ = 0;
+};
+
+inline std::string response(const std::string& fields, const std::string& body = "body",
+                            const std::string& status = "200 OK") {
+  return "HTTP/1.1 " + status + "\r\n" + fields + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+
+/// The endpoint has a cache.
+class ProxyCache : public ProxyTest {
+ protected:
+  void serve_cached(const std::string& cache = R"("ttl": "1h")", const std::string& call = {}) {
+    serve_proxy("", R"("cache": {)" + cache + R"(}, "forward": {"query": ["*"]}, )" + call);
+  }
+  /// A request that the server answers; empty `answer`: it must not get there.
+  RawResponse exchange(const std::string& answer, const std::string& fields = {}, const std::string& method = "GET") {
+    server_.take();
+    client_.close();  // it may have been idle for long
+    ask(fields, method);
+    if (answer.empty()) {
+      EXPECT_THAT(server_.received(), ::testing::IsEmpty());
+    } else {
+      EXPECT_THAT(server_.received(), ::testing::StartsWith(method)) << "the server is asked";
+      say(answer);
+    }
+    return receive(method == "HEAD");
+  }
 };
 
 }  // namespace sluice::support

@@ -90,13 +90,21 @@ TEST_F(Validation, TakesA304ThatNobodyAskedForAsAFailure) {
   EXPECT_EQ(calls(), "x=missing;reason=status;status=304");
 }
 
-TEST_F(Validation, TakesA304ForSomethingElseAsAFailure) {
-  serve_call(R"("cache": {"ttl": "1s"})");
+TEST_F(Validation, AsksOnceMoreForTheWholeAfterA304ForSomethingElse) {
+  serve_call(R"("cache": {"ttl": "1s", "stale_if_error": "1h"})");
   s_.answer_json("1", "ETag: \"v1\"\r\n");
   not_modified("ETag: \"v2\"\r\n");
+  s_.answer_json("2", "ETag: \"v2\"\r\n");
+  not_modified("ETag: \"v3\"\r\n");
+  s_.answer("HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n");
   get("/a");
   time_.advance(2s);
-  EXPECT_EQ(calls(), "x=missing;reason=status;status=304");
+  EXPECT_EQ(get("/a").body, R"({"x":2})");
+  EXPECT_THAT(s_.heads()[1], HasSubstr("If-None-Match: \"v1\"\r\n"));
+  EXPECT_THAT(s_.heads()[2], Not(HasSubstr("If-")));
+  EXPECT_EQ(calls(), "x=cached;age=0");
+  time_.advance(2s);
+  EXPECT_EQ(calls(), "x=stale;age=2;reason=status;status=503") << "what is stored was not forgotten";
 }
 
 TEST_F(Validation, ThatFailsFallsBackToWhatIsStored) {
