@@ -44,7 +44,7 @@ TEST(Origin, TakesTheSmallerOfTwoLifetimesAndNothingFromWithinQuotes) {
   EXPECT_EQ(ttl("Cache-Control: x=\"a, max-age=9\", MAX-AGE=\"3\"\n"), 3s);
   EXPECT_EQ(ttl("Cache-Control: max-age=9\nCache-Control: s-maxage=3\n"), 3s);
   EXPECT_EQ(ttl("Cache-Control: max-age=3, s-maxage=9\n"), 9s);
-  for (const char* bad : {"-1", "'9'", "9.0", "9a", ""}) {
+  for (const char* bad : {"-1", "'9'", "9.0", "9a", " 9", ""}) {
     EXPECT_EQ(ttl("Expires: Thu, 25 Aug 2050 23:14:38 GMT\nCache-Control: max-age=" + std::string(bad) + "\n"), 0s)
         << bad;
   }
