@@ -5,7 +5,6 @@
 #include <exception>
 #include <pthread.h>
 #include <signal.h>
-#include <stdexcept>
 #include <sys/resource.h>
 #include <utility>
 
@@ -31,10 +30,11 @@ void StaleFlusher::read() {
   const StaleFileRead file = read_stale_file(path_, store_, Moment::current());
   switch (file.found) {
     case Found::nothing:
-      log_info(name_ + "not there yet, starting with nothing stored");
+      log_info(name_ + "empty or not there yet, starting with nothing stored");
       return;
     case Found::foreign:
-      throw std::runtime_error(name_ + file.problem + ", and would be overwritten: remove it or name another file");
+      log_error(name_ + file.problem + ": starting with nothing stored, and it stays: remove it, or name another file");
+      return;
     case Found::other_version:
       log_warn(name_ + file.problem + ": starting with nothing stored; it will be overwritten");
       return;

@@ -20,7 +20,7 @@ namespace sluice::gateway {
 class StaleFlusher {
  public:
   /// Reads the file at `path` into `store`, which must outlive this. Says in the log what was read and what was lost.
-  /// Throws std::runtime_error if there is something else at `path`, which a write would destroy.
+  /// Something else at `path`, which a write would destroy, is left alone, and nothing is written.
   StaleFlusher(StaleStore& store, std::filesystem::path path, concurrency::Duration period, Metrics& metrics);
   /// Waits for a write that has begun, and begins none.
   ~StaleFlusher();

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -119,15 +118,19 @@ TEST_F(Flusher, CountsEveryFailureAndLogsWhenTheyBeginAndEnd) {
   EXPECT_EQ(count("can be written again"), 1) << log;
 }
 
-TEST_F(Flusher, RefusesToStartOverAFileThatIsNotOurs) {
+TEST_F(Flusher, StartsBesideAFileThatIsNotOursAndLeavesIt) {
   std::ofstream(path_) << "a letter";
   StaleStore store(1 << 20, 1);
-  try {
-    (void)make(store);
-    FAIL() << "it would be overwritten";
-  } catch (const std::runtime_error& e) {
-    EXPECT_THAT(e.what(), HasSubstr(path_.string() + "\": is not a cache of sluice"));
-  }
+  CaptureStderr();
+  const auto flusher = make(store);
+  flusher->start();
+  finish(*flusher);
+  const std::string log = GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr(path_.string() + "\": is not a cache of sluice: starting with nothing stored"));
+  EXPECT_THAT(log, HasSubstr("stored data would not outlive a restart"));
+  std::string text;
+  std::getline(std::ifstream(path_), text);
+  EXPECT_EQ(text, "a letter");
 }
 
 TEST_F(Flusher, SaysHowManyEntriesWereReadAndLost) {

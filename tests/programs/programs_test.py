@@ -306,12 +306,11 @@ class CacheFile(unittest.TestCase):
         self.assertEqual(len(re.findall("error cache_file .*: Not a directory", log)), 1, log)
 
     def test_a_file_of_somebody_else_is_left_alone(self):
-        self.users = "127.0.0.1:1"
+        self.backend()
         self.cache.write_text("a letter")
-        self.file.write_text(json.dumps(config(self.users) | {"cache_file": str(self.cache)}))
-        done = run("sluice", "serve", str(self.file))
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(f'cache_file "{self.cache}": is not a cache of sluice', done.stderr)
+        self.serve("error (cache_file .* is not a cache of sluice): starting with nothing stored")
+        self.assertEqual(get(self.address, "/user/7")[0].status, 200)
+        self.assertEqual(self.gateway.end(), 0)
         self.assertEqual(self.cache.read_text(), "a letter")
 
     def test_a_new_place_takes_effect_after_a_restart(self):
