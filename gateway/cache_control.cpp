@@ -103,9 +103,8 @@ std::optional<CacheDirective> next_directive(std::string_view& list) {
     list.remove_prefix(std::min(list.size(), end + 1));
     if (element.empty()) continue;
     CacheDirective directive;
-    const std::size_t equals = std::min(element.find('='), element.size());
-    directive.name = trimmed(element.substr(0, equals));
-    directive.value = element.substr(std::min(element.size(), equals + 1));
+    directive.name = trimmed(element.substr(0, element.find('=')));  // a space after it makes the value malformed
+    directive.value = element.substr(std::min(element.size(), directive.name.size() + 1));
     std::string_view& value = directive.value;
     directive.is_quoted = value.size() >= 2 && value.front() == '"' && value.back() == '"';
     if (directive.is_quoted) value = value.substr(1, value.size() - 2);

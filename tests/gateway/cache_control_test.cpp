@@ -34,7 +34,7 @@ TEST(CacheControl, SeparatesAtCommasOutsideOfQuotes) {
   EXPECT_THAT(directives(" a ,, b=1,c=\"x, \\\" y\" ,\td=\"\", e=\"open, f"),
               ElementsAre("a=", "b=1", "c~x, \\\" y", "d~", "e=\"open, f"));
   EXPECT_THAT(directives(" , \t"), ElementsAre());
-  EXPECT_THAT(directives("a =1, b = 2"), ElementsAre("a=1", "b= 2"));
+  EXPECT_THAT(directives("a =1, b = 2, c= 3"), ElementsAre("a==1", "b== 2", "c= 3"));
 }
 
 TEST(CacheControl, ReadsSecondsStrictlyAndBoundsThem) {

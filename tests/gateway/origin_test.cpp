@@ -48,6 +48,7 @@ TEST(Origin, TakesTheSmallerOfTwoLifetimesAndNothingFromWithinQuotes) {
     EXPECT_EQ(ttl("Expires: Thu, 25 Aug 2050 23:14:38 GMT\nCache-Control: max-age=" + std::string(bad) + "\n"), 0s)
         << bad;
   }
+  EXPECT_EQ(ttl("Cache-Control: max-age =9\n"), 0s);
   EXPECT_EQ(ttl("Expires: Thu, 25 Aug 2050 23:14:38 GMT\nExpires: Thu, 25 Aug 2050 23:14:38 GMT\n"), 0s);
 }
 
