@@ -81,8 +81,12 @@ bool sends_credentials(const CallPlan& plan, const Request& request) {
 
 Origin origin_for(const Question& what, unsigned status, const Headers& headers, TimePoint asked_at) {
   const CacheConfig& cache = *what.plan->config.cache;
-  Origin origin;
-  if (!cache.ignore_origin) origin = origin_of(headers, status, cache.targeted, Loop::current().now() - asked_at);
+  Origin origin = origin_of(headers, status, cache.targeted, Loop::current().now() - asked_at);
+  if (cache.ignore_origin) {  // how old it is stays true
+    Origin silent;
+    silent.age = origin.age;
+    origin = silent;
+  }
   if (what.plan->is_proxy && origin.refusal.empty()) origin.refusal = refusal_of_whole(status, headers, origin);
   if (cache.ignore_origin || !origin.refusal.empty()) return origin;
   headers.find_all("Vary", [&](std::string_view list) {

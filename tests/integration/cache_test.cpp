@@ -180,10 +180,12 @@ TEST_F(Cache, TakesTheShorterLifetime) {
 
 TEST_F(Cache, CanIgnoreTheOrigin) {
   serve_call(R"("cache": {"ttl": "10s", "ignore_origin": true})");
-  s_.answer_json("1", "Cache-Control: private, no-store\r\n");
+  s_.answer_json("1", "Cache-Control: private, no-store\r\nExpires: 0\r\nVary: *\r\nAge: 4\r\n");
   s_.answer_json("2");
   expect("/a", "x=fresh", "1");
-  expect("/a", "x=cached;age=0", "1");
+  expect("/a", "x=cached;age=4", "1");  // how old it is stays true
+  time_.advance(6s);
+  expect("/a", "x=fresh", "2");
 }
 
 TEST_F(Cache, NeverServesOneUsersDataToAnother) {
