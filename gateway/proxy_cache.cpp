@@ -296,7 +296,8 @@ Reply ProxyCache::stored_reply(const StaleEntry& entry) {
   if (call_.fragment().outcome == Outcome::stale) {
     reply.result = ResultKind::degraded;
     headers.set("Cache-Control", "no-store");
-    headers.remove("Expires");
+    for (const char* name : {"Expires", "CDN-Cache-Control", "Surrogate-Control"}) headers.remove(name);
+    for (const std::string& name : plan_.config.cache->targeted) headers.remove(name);
   }
   if (!status_.empty()) {
     if (has_collapsed_) status_ += ";collapsed";

@@ -87,7 +87,12 @@ Origin origin_for(const Question& what, unsigned status, const Headers& headers,
     silent.age = origin.age;
     origin = silent;
   }
-  if (what.plan->is_proxy && origin.refusal.empty()) origin.refusal = refusal_of_whole(status, headers, origin);
+  if (what.plan->is_proxy) {
+    if (origin.refusal.empty()) origin.refusal = refusal_of_whole(status, headers, origin);
+    // An error with a lifetime is as good as any while that lasts, and nothing to stand in for another.
+    const bool is_error = what.plan->serves_stale_on(backends::Reason::status, status);
+    if (is_error) origin.allowed.stale_while_revalidate = origin.allowed.stale_if_error = Duration(0);
+  }
   if (cache.ignore_origin || !origin.refusal.empty()) return origin;
   headers.find_all("Vary", [&](std::string_view list) {
     while (const auto name = backends::next_list_element(list)) {

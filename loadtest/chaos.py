@@ -311,8 +311,9 @@ class Scene:
             status, result, request_id = line["status"], line.get("result", ""), line.get("request_id", "")
             # Of a status that is not registered, as that of a client which went away, the metrics say `other`.
             requests[line["endpoint"] or "", "other" if status == 499 else str(status), result] += 1
-            of_log = [(call["name"], call["outcome"], call.get("reason", "")) for call in line.get("calls", [])]
-            calls.update((line["endpoint"], *call) for call in of_log)
+            of_log = [(call["name"], call["outcome"], call.get("reason", ""), str(call.get("age", "")))
+                      for call in line.get("calls", [])]
+            calls.update((line["endpoint"], *call[:3]) for call in of_log)
             if request_id in self.cut:
                 self.cut.remove(request_id)
                 if result != "failed" and status != 499:
@@ -320,7 +321,8 @@ class Scene:
             if request_id not in self.told:
                 continue
             header_status, header_result, header = self.told.pop(request_id)
-            of_header = [(name, call["outcome"], call.get("reason", "")) for name, call in outcomes_of(header).items()]
+            of_header = [(name, call["outcome"], call.get("reason", ""), call.get("age", ""))
+                         for name, call in outcomes_of(header).items()]
             if (status, result, of_log) != (header_status, header_result, of_header):
                 self.blame("the access log says something else", f"{line}, but {header_status} {header_result} {header}")
         if self.gateway.starts > 1:  # a process that is killed takes its counts and last lines along

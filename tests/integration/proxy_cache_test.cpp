@@ -151,8 +151,11 @@ TEST_F(ProxyCache, NeedsTheOriginsWordWhereThatDecides) {
 }
 
 TEST_F(ProxyCache, FallsBackToStaleAsLongAsNothingWasSent) {
-  serve_cached(R"("stale_if_error": "1m")");
-  exchange(response("X-A: 1\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\n", "stored"));
+  serve_cached(R"("stale_if_error": "1m", "targeted": ["My-Cache-Control"])");
+  exchange(
+      response("X-A: 1\r\nMy-Cache-Control: max-age=0\r\nCDN-Cache-Control: max-age=9\r\n"
+               "Surrogate-Control: max-age=9\r\nExpires: Thu, 01 Jan 1970 00:00:00 GMT\r\n",
+               "stored"));
   time_.advance(5s);
   const RawResponse instead = exchange(response("", "down", "503 Down"));
   EXPECT_EQ(instead.status, 200U);
@@ -160,7 +163,9 @@ TEST_F(ProxyCache, FallsBackToStaleAsLongAsNothingWasSent) {
   EXPECT_EQ(calls_of(instead), "x=stale;age=5;reason=status;status=503");
   EXPECT_EQ(instead.header("Sluice-Result"), "degraded");
   EXPECT_EQ(instead.header("Cache-Control"), "no-store");
-  EXPECT_EQ(instead.header("Expires"), "");
+  for (const char* other : {"Expires", "My-Cache-Control", "CDN-Cache-Control", "Surrogate-Control"}) {
+    EXPECT_EQ(instead.header(other), "") << other;
+  }
   EXPECT_EQ(instead.header("X-A"), "1");
   EXPECT_EQ(instead.header("Age"), "5");
   EXPECT_EQ(instead.header("Cache-Status"), "Sluice;fwd=stale;fwd-status=503;ttl=-5");
@@ -176,6 +181,14 @@ TEST_F(ProxyCache, FallsBackToStaleAsLongAsNothingWasSent) {
   EXPECT_THAT(receive_all().bytes, EndsWith("\r\n\r\nhalf")) << "something was sent";
   time_.advance(60s);
   EXPECT_EQ(exchange(response("", "down", "503 Down")).body, "down") << "beyond the window it is passed on";
+}
+
+TEST_F(ProxyCache, NeverServesAnErrorAsStale) {
+  serve_cached(R"("ttl": "1h", "stale_while_revalidate": "1h", "stale_if_error": "1h")");
+  exchange(response("Cache-Control: max-age=5\r\n", "error", "500 Oh"));
+  EXPECT_EQ(exchange("").body, "error") << "it has a lifetime";
+  time_.advance(5s);
+  EXPECT_EQ(exchange(response("", "another", "503 Down")).body, "another");
 }
 
 TEST_F(ProxyCache, DoesNotWaitForASlowServerBeyondStaleAfter) {
