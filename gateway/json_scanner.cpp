@@ -1,16 +1,33 @@
 // The state machine of the JSON validator: one byte decides a step, detail/json_runs.hpp skips the bytes that decide
-// nothing, detail/json_blocks.hpp passes over what it can at once.
+// nothing, detail/json_grammar.hpp passes over what it can at once.
 #include "gateway/json_scanner.hpp"
 
 #include "gateway/detail/json_blocks.hpp"
 #include "gateway/detail/json_runs.hpp"
 
+#include <utility>
+
 namespace sluice::gateway {
 using namespace detail;
 namespace {
 
-constexpr std::size_t kWorthBlocks = 400;  // bytes: setting out costs as much as some tokens
-const PassTokens kPassTokens = fastest_pass();
+constexpr std::size_t kWorthBlocks = 256;  // bytes: setting out costs as much as some tokens
+const PassTokens kAvx2 = pass_with_avx2();
+const PassTokens kAvx512 = pass_with_avx512();
+
+PassTokens pass_of(JsonScanner::Pace pace, std::size_t size) {
+  switch (pace) {
+    case JsonScanner::Pace::fastest:
+      return size < kWorthBlocks ? nullptr : kAvx512 != nullptr ? kAvx512 : kAvx2;
+    case JsonScanner::Pace::bytes:
+      return nullptr;
+    case JsonScanner::Pace::avx2:
+      return kAvx2;
+    case JsonScanner::Pace::avx512:
+      return kAvx512;
+  }
+  return nullptr;
+}
 
 }  // namespace
 
@@ -21,8 +38,7 @@ bool JsonScanner::feed(std::string_view chunk) {
   JsonPlace& place = place_;
   State state = place.state;
   bool in_name = in_name_;
-  bool may_use_blocks =
-      kPassTokens != nullptr && (pace_ == Pace::blocks || (pace_ == Pace::fastest && chunk.size() >= kWorthBlocks));
+  PassTokens pass_tokens = pass_of(pace_, chunk.size());
 
   const auto offset = [&] { return consumed_ + static_cast<std::size_t>(p - begin); };
   const auto begin_value = [&](JsonKind kind) {
@@ -41,10 +57,9 @@ bool JsonScanner::feed(std::string_view chunk) {
   };
 
   while (p != end) {
-    if (may_use_blocks && state <= State::after_value && place.depth != 0) {
-      may_use_blocks = false;
+    if (pass_tokens != nullptr && state <= State::after_value && place.depth != 0) {
       place.state = state;
-      p = kPassTokens(p, end, place);
+      p = std::exchange(pass_tokens, nullptr)(p, end, place);
       state = place.state;
       if (p == end) break;
     }

@@ -50,9 +50,9 @@ struct JsonProblem {
 class JsonScanner {
  public:
   static constexpr std::size_t kMaxDepth = detail::JsonPlace::kMaxDepth;  ///< of nested objects and arrays
-  /// All give the same verdicts. `blocks` uses what vectors this processor has wherever it can, `fastest` where that
-  /// pays.
-  enum class Pace : std::uint8_t { fastest, bytes, blocks };
+  /// All give the same verdicts. `avx2` and `avx512` use such vectors, if this processor has them, wherever they can,
+  /// `fastest` the widest where that pays.
+  enum class Pace : std::uint8_t { fastest, bytes, avx2, avx512 };
 
   explicit JsonScanner(Pace pace = Pace::fastest) : pace_(pace) {}
   JsonScanner(const JsonScanner&) = delete;

@@ -10,7 +10,8 @@ namespace sluice::gateway::detail {
 /// cut. The token that ends the outermost container is never passed.
 using PassTokens = const char* (*)(const char* begin, const char* end, JsonPlace& place);
 
-/// Null if this processor has no vectors that pay.
-[[nodiscard]] PassTokens fastest_pass();
+/// Null if this processor has no such vectors.
+[[nodiscard]] PassTokens pass_with_avx2();
+[[nodiscard]] PassTokens pass_with_avx512();
 
 }  // namespace sluice::gateway::detail

@@ -1,144 +1,228 @@
 // The strings of a JSON document, block by block of 64 bytes: where they end, and whether what is in them is right.
-// Only for x86-64, and there only for what is compiled for AVX2.
+// Only for x86-64; who includes it has defined SLUICE_TARGET, the processors that it is compiled for.
 #pragma once
 
+#include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <immintrin.h>
 
-/// Of functions for processors with AVX2, and of what is part of them.
-#define SLUICE_AVX2 [[gnu::target("avx2,bmi,lzcnt,pclmul")]]
-#define SLUICE_INLINE [[gnu::target("avx2,bmi,lzcnt,pclmul"), gnu::always_inline]]
+/// Of whatever is compiled into a function for these processors.
+#define SLUICE_INLINE [[SLUICE_TARGET, gnu::always_inline]]
 
 namespace sluice::gateway::detail {
+namespace {
 
-/// Judges UTF-8 across blocks.
-class Utf8 {
- public:
-  SLUICE_INLINE void ascii() {
-    error_ = _mm256_or_si256(error_, incomplete_);
-    incomplete_ = _mm256_setzero_si256();
-  }
-  SLUICE_INLINE void block(__m256i low, __m256i high) {
-    vector(low, before_);
-    vector(high, low);
-    // A first byte among the last three for which there is no room.
-    const __m256i most = _mm256_setr_epi8(-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-                                          -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, '\xef', '\xdf', '\xbf');
-    incomplete_ = _mm256_subs_epu8(high, most);
-  }
-  SLUICE_INLINE void end_block(__m256i high) { before_ = high; }
-  SLUICE_INLINE [[nodiscard]] bool has_failed() const { return _mm256_testz_si256(error_, error_) == 0; }
+constexpr std::size_t kBlock = 64;
+constexpr std::size_t kAhead = 8;  // bytes behind a block that can be read: of literals, and of words that go on
 
- private:
-  SLUICE_INLINE static __m256i lookup(__m256i nibbles, char c0, char c1, char c2, char c3, char c4, char c5, char c6,
-                                      char c7, char c8, char c9, char ca, char cb, char cc, char cd, char ce, char cf) {
-    const __m256i table = _mm256_setr_epi8(c0, c1, c2, c3, c4, c5, c6, c7, c8, c9, ca, cb, cc, cd, ce, cf, c0, c1, c2,
-                                           c3, c4, c5, c6, c7, c8, c9, ca, cb, cc, cd, ce, cf);
-    return _mm256_shuffle_epi8(table, nibbles);
+/// Which of eight bytes have their bits set, in order, for each byte of such bits.
+struct Orders {
+  constexpr Orders() {
+    for (int bits = 0; bits < 256; ++bits) {
+      int count = 0;
+      for (int i = 0; i < 8; ++i) {
+        if ((bits >> i & 1) != 0) of[bits][count++] = static_cast<char>(i);
+      }
+    }
   }
-
-  SLUICE_INLINE void vector(__m256i bytes, __m256i before) {
-    // What a pair of bytes can be wrong in, one bit each.
-    constexpr char kTooShort = 1, kTooLong = 2, kOverlong3 = 4, kTooLarge = 8, kSurrogate = 16, kOverlong2 = 32;
-    constexpr char kTooLarge1000 = 64, kOverlong4 = 64, kTwoConts = '\x80';
-    constexpr char kCarry = kTooShort | kTooLong | kTwoConts;
-    const __m256i crossing = _mm256_permute2x128_si256(before, bytes, 0x21);
-    const __m256i one_back = _mm256_alignr_epi8(bytes, crossing, 15);
-    const __m256i nibble = _mm256_set1_epi8(15);
-    const __m256i first_high = lookup(
-        _mm256_and_si256(_mm256_srli_epi16(one_back, 4), nibble), kTooLong, kTooLong, kTooLong, kTooLong, kTooLong,
-        kTooLong, kTooLong, kTooLong, kTwoConts, kTwoConts, kTwoConts, kTwoConts, kTooShort | kOverlong2, kTooShort,
-        kTooShort | kOverlong3 | kSurrogate, kTooShort | kTooLarge | kTooLarge1000 | kOverlong4);
-    constexpr char kLarge = kCarry | kTooLarge | kTooLarge1000;
-    const __m256i first_low = lookup(_mm256_and_si256(one_back, nibble), kCarry | kOverlong3 | kOverlong2 | kOverlong4,
-                                     kCarry | kOverlong2, kCarry, kCarry, kCarry | kTooLarge, kLarge, kLarge, kLarge,
-                                     kLarge, kLarge, kLarge, kLarge, kLarge, kLarge | kSurrogate, kLarge, kLarge);
-    constexpr char kLater = kTooLong | kOverlong2 | kTwoConts;
-    const __m256i second_high =
-        lookup(_mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble), kTooShort, kTooShort, kTooShort, kTooShort,
-               kTooShort, kTooShort, kTooShort, kTooShort, kLater | kOverlong3 | kTooLarge1000 | kOverlong4,
-               kLater | kOverlong3 | kTooLarge, kLater | kSurrogate | kTooLarge, kLater | kSurrogate | kTooLarge,
-               kTooShort, kTooShort, kTooShort, kTooShort);
-    const __m256i wrong = _mm256_and_si256(_mm256_and_si256(first_high, first_low), second_high);
-    const __m256i two_back = _mm256_alignr_epi8(bytes, crossing, 14);
-    const __m256i three_back = _mm256_alignr_epi8(bytes, crossing, 13);
-    const __m256i third = _mm256_subs_epu8(two_back, _mm256_set1_epi8(0xe0 - 0x80));
-    const __m256i fourth = _mm256_subs_epu8(three_back, _mm256_set1_epi8(0xf0 - 0x80));
-    const __m256i must_continue = _mm256_and_si256(_mm256_or_si256(third, fourth), _mm256_set1_epi8('\x80'));
-    error_ = _mm256_or_si256(error_, _mm256_xor_si256(must_continue, wrong));
-  }
-
-  __m256i error_{};
-  __m256i incomplete_{};
-  __m256i before_{};
+  char of[257][8]{};  // the last one may be read together with the next one
 };
+constexpr Orders kOrders;
 
-/// Whether each byte of a block is of a kind, one bit each.
+/// A block: whether each byte is of a kind, one bit each.
+template <typename Vector>
 struct Bytes {
-  __m256i low, high;
+  static constexpr std::size_t kVectors = kBlock / Vector::kSize;
+
+  Vector vectors[kVectors]{};
 
   SLUICE_INLINE static Bytes load(const char* p) {
-    return {_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)),
-            _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 32))};
+    Bytes block;
+    for (std::size_t i = 0; i < kVectors; ++i) block.vectors[i] = Vector::load(p + i * Vector::kSize);
+    return block;
   }
-  SLUICE_INLINE static std::uint64_t mask(__m256i low, __m256i high) {
-    return static_cast<std::uint32_t>(_mm256_movemask_epi8(low)) |
-           std::uint64_t{static_cast<std::uint32_t>(_mm256_movemask_epi8(high))} << 32;
+  SLUICE_INLINE void store(char* p) const {
+    for (std::size_t i = 0; i < kVectors; ++i) vectors[i].store(p + i * Vector::kSize);
+  }
+  /// Puts those of `mask` one behind the other, and any others behind them, up to kBlock in all. The block is at `p`,
+  /// too, with kAhead readable bytes more.
+  SLUICE_INLINE void compress(const char* p, std::uint64_t mask, char* to) const {
+    if constexpr (kVectors == 1) {
+      vectors[0].compressed(mask).store(to);
+    } else {
+      for (std::size_t i = 0; i < kBlock; i += 8, mask >>= 8) {
+        const auto some = static_cast<unsigned char>(mask);
+        const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + i));
+        const __m128i order = _mm_loadu_si128(reinterpret_cast<const __m128i*>(kOrders.of[some]));
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(to), _mm_shuffle_epi8(bytes, order));
+        to += std::popcount(some);
+      }
+    }
   }
   SLUICE_INLINE [[nodiscard]] std::uint64_t equal(char c) const {
-    const __m256i wanted = _mm256_set1_epi8(c);
-    return mask(_mm256_cmpeq_epi8(low, wanted), _mm256_cmpeq_epi8(high, wanted));
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < kVectors; ++i) mask |= (vectors[i] == Vector::all(c)) << i * Vector::kSize;
+    return mask;
+  }
+  SLUICE_INLINE [[nodiscard]] std::uint64_t at_most(char c) const {
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < kVectors; ++i) mask |= vectors[i].at_most(Vector::all(c)) << i * Vector::kSize;
+    return mask;
   }
   /// Those that have the bit 7 - `up`.
   template <int up>
   SLUICE_INLINE [[nodiscard]] std::uint64_t bit() const {
-    return mask(_mm256_slli_epi16(low, up), _mm256_slli_epi16(high, up));
-  }
-  SLUICE_INLINE [[nodiscard]] std::uint64_t controls() const {
-    const __m256i last = _mm256_set1_epi8(0x1f);
-    return mask(_mm256_cmpeq_epi8(_mm256_max_epu8(low, last), last),
-                _mm256_cmpeq_epi8(_mm256_max_epu8(high, last), last));
-  }
-  /// From `first` on, `count` more.
-  SLUICE_INLINE [[nodiscard]] std::uint64_t within(char first, char count) const {
-    const __m256i start = _mm256_set1_epi8(first);
-    const __m256i most = _mm256_set1_epi8(count);
-    const __m256i a = _mm256_sub_epi8(low, start);
-    const __m256i b = _mm256_sub_epi8(high, start);
-    return mask(_mm256_cmpeq_epi8(_mm256_min_epu8(a, most), a), _mm256_cmpeq_epi8(_mm256_min_epu8(b, most), b));
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < kVectors; ++i) mask |= vectors[i].template bit<up>() << i * Vector::kSize;
+    return mask;
   }
   SLUICE_INLINE [[nodiscard]] std::uint64_t blanks() const {
     // A blank is the only byte that its low nibble stands for; no byte with any other nibble is 0.
-    const __m256i table = _mm256_setr_epi8(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0, ' ', 0, 0, 0, 0,
-                                           0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0);
-    return mask(_mm256_cmpeq_epi8(low, _mm256_shuffle_epi8(table, low)),
-                _mm256_cmpeq_epi8(high, _mm256_shuffle_epi8(table, high)));
+    static constexpr char kTable[16] = {' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0};
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < kVectors; ++i) mask |= (vectors[i] == vectors[i].look_up(kTable)) << i * Vector::kSize;
+    return mask;
   }
-  SLUICE_INLINE [[nodiscard]] bool are_ascii() const { return _mm256_movemask_epi8(_mm256_or_si256(low, high)) == 0; }
+  /// Brackets, colons and commas; maybe control characters that are no blanks, too.
+  SLUICE_INLINE [[nodiscard]] std::uint64_t operators() const {
+    static constexpr char kTable[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, ':', '{', ',', '}', 0, 0};
+    const Bytes block = folded();
+    std::uint64_t mask = 0;
+    for (std::size_t i = 0; i < kVectors; ++i)
+      mask |= (block.vectors[i] == block.vectors[i].look_up(kTable)) << i * Vector::kSize;
+    return mask;
+  }
+  SLUICE_INLINE [[nodiscard]] bool are_ascii() const {
+    Vector any = vectors[0];
+    for (std::size_t i = 1; i < kVectors; ++i) any = any | vectors[i];
+    return any.is_ascii();
+  }
   SLUICE_INLINE [[nodiscard]] Bytes folded() const {
-    const __m256i bit = _mm256_set1_epi8(0x20);
-    return {_mm256_or_si256(low, bit), _mm256_or_si256(high, bit)};
+    Bytes block;
+    for (std::size_t i = 0; i < kVectors; ++i) block.vectors[i] = vectors[i] | Vector::all(0x20);
+    return block;
   }
+  SLUICE_INLINE [[nodiscard]] Bytes minus(char c) const {
+    Bytes block;
+    for (std::size_t i = 0; i < kVectors; ++i) block.vectors[i] = vectors[i] - Vector::all(c);
+    return block;
+  }
+  SLUICE_INLINE [[nodiscard]] std::uint64_t digits() const { return minus('0').at_most(9); }
+};
+
+/// Judges UTF-8 across blocks.
+template <typename Vector>
+class Utf8 {
+ public:
+  SLUICE_INLINE void block(const Bytes<Vector>& block) {
+    if (block.are_ascii()) {
+      error_ = error_ | incomplete_;
+      incomplete_ = Vector();
+    } else {
+      for (const Vector bytes : block.vectors) {
+        vector(bytes);
+        before_ = bytes;
+      }
+      // A first byte among the last three for which there is no room.
+      incomplete_ = before_.above(Vector::load(kMost + sizeof kMost - Vector::kSize));
+    }
+    before_ = block.vectors[Bytes<Vector>::kVectors - 1];
+  }
+  SLUICE_INLINE [[nodiscard]] bool has_failed() const { return !error_.is_none(); }
+
+ private:
+  static constexpr char kAny = '\xff';
+  static constexpr char kMost[64] = {kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny,   kAny,   kAny,  kAny,
+                                     kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny,   kAny,   kAny,  kAny,
+                                     kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny,   kAny,   kAny,  kAny,
+                                     kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny,   kAny,   kAny,  kAny,
+                                     kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, kAny, '\xef', '\xdf', '\xbf'};
+
+  // What a pair of bytes can be wrong in, one bit each.
+  static constexpr char kTooShort = 1, kTooLong = 2, kOverlong3 = 4, kTooLarge = 8, kSurrogate = 16, kOverlong2 = 32;
+  static constexpr char kTooLarge1000 = 64, kOverlong4 = 64, kTwoConts = '\x80';
+  static constexpr char kCarry = kTooShort | kTooLong | kTwoConts;
+  static constexpr char kLarge = kCarry | kTooLarge | kTooLarge1000;
+  static constexpr char kLater = kTooLong | kOverlong2 | kTwoConts;
+  static constexpr char kFirstHigh[16] = {kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTooLong,
+                                          kTwoConts,
+                                          kTwoConts,
+                                          kTwoConts,
+                                          kTwoConts,
+                                          kTooShort | kOverlong2,
+                                          kTooShort,
+                                          kTooShort | kOverlong3 | kSurrogate,
+                                          kTooShort | kTooLarge | kTooLarge1000 | kOverlong4};
+  static constexpr char kFirstLow[16] = {kCarry | kOverlong3 | kOverlong2 | kOverlong4,
+                                         kCarry | kOverlong2,
+                                         kCarry,
+                                         kCarry,
+                                         kCarry | kTooLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge,
+                                         kLarge | kSurrogate,
+                                         kLarge,
+                                         kLarge};
+  static constexpr char kSecondHigh[16] = {kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kLater | kOverlong3 | kTooLarge1000 | kOverlong4,
+                                           kLater | kOverlong3 | kTooLarge,
+                                           kLater | kSurrogate | kTooLarge,
+                                           kLater | kSurrogate | kTooLarge,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort,
+                                           kTooShort};
+
+  SLUICE_INLINE void vector(Vector bytes) {
+    const Vector one_back = bytes.template shifted_from<1>(before_);
+    const Vector wrong = one_back.high_nibbles().look_up(kFirstHigh) & (one_back & Vector::all(15)).look_up(kFirstLow) &
+                         bytes.high_nibbles().look_up(kSecondHigh);
+    const Vector third = bytes.template shifted_from<2>(before_).above(Vector::all(0xe0 - 0x80));
+    const Vector fourth = bytes.template shifted_from<3>(before_).above(Vector::all(0xf0 - 0x80));
+    const Vector must_continue = (third | fourth) & Vector::all('\x80');
+    error_ = error_ | (must_continue ^ wrong);
+  }
+
+  Vector error_;
+  Vector incomplete_;
+  Vector before_;
 };
 
 /// The ends of the strings of a block, and which of its bytes are inside one.
+template <typename Vector>
 class Strings {
  public:
-  SLUICE_INLINE void block(const Bytes& bytes) {
+  SLUICE_INLINE void block(const Bytes<Vector>& bytes) {
     const std::uint64_t escaped = escapes(bytes);
     quotes = bytes.equal('"') & ~escaped;
     inside = prefix_xor(quotes) ^ begins_inside_;
     begins_inside_ = 0 - (inside >> 63);
-    error_ |= bytes.controls() & inside;
-    if (bytes.are_ascii()) {
-      utf8_.ascii();
-    } else {
-      utf8_.block(bytes.low, bytes.high);
-    }
-    utf8_.end_block(bytes.high);
+    error_ |= bytes.at_most(0x1f) & inside;
+    utf8_.block(bytes);
   }
   SLUICE_INLINE [[nodiscard]] bool has_failed() const { return error_ != 0 || utf8_.has_failed(); }
-  [[nodiscard]] bool is_open() const { return begins_inside_ != 0; }
+  SLUICE_INLINE [[nodiscard]] bool is_open() const { return begins_inside_ != 0; }
 
   std::uint64_t quotes = 0;
   std::uint64_t inside = 0;  // from each opening quote up to before the closing one
@@ -150,7 +234,7 @@ class Strings {
     return static_cast<std::uint64_t>(_mm_cvtsi128_si64(product));
   }
 
-  SLUICE_INLINE std::uint64_t escapes(const Bytes& bytes) {
+  SLUICE_INLINE std::uint64_t escapes(const Bytes<Vector>& bytes) {
     std::uint64_t backslashes = bytes.equal('\\');
     if ((backslashes | escaped_ | hex_) == 0) return 0;
     constexpr std::uint64_t kEven = 0x5555555555555555;
@@ -167,7 +251,7 @@ class Strings {
     error_ |= escaped & ~known;
     const std::uint64_t hex = hex_ | units << 1 | units << 2 | units << 3 | units << 4;
     hex_ = units >> 63 | units >> 62 | units >> 61 | units >> 60;
-    if (hex != 0) error_ |= hex & ~(bytes.within('0', 9) | bytes.folded().within('a', 5));
+    if (hex != 0) error_ |= hex & ~(bytes.digits() | bytes.folded().minus('a').at_most(5));
     return escaped;
   }
 
@@ -175,7 +259,8 @@ class Strings {
   std::uint64_t hex_ = 0;            // which of its first bytes must be hexadecimal digits
   std::uint64_t begins_inside_ = 0;  // all ones: it begins inside a string
   std::uint64_t error_ = 0;
-  Utf8 utf8_;
+  Utf8<Vector> utf8_;
 };
 
+}  // namespace
 }  // namespace sluice::gateway::detail

@@ -53,7 +53,7 @@ inline Verdict scan(const std::vector<std::string_view>& chunks, JsonScanner::Pa
 /// At each pace, of which none may judge otherwise.
 inline Verdict scan(const std::vector<std::string_view>& chunks) {
   const Verdict verdict = scan(chunks, JsonScanner::Pace::fastest);
-  for (const auto pace : {JsonScanner::Pace::bytes, JsonScanner::Pace::blocks}) {
+  for (const auto pace : {JsonScanner::Pace::bytes, JsonScanner::Pace::avx2, JsonScanner::Pace::avx512}) {
     EXPECT_EQ(scan(chunks, pace), verdict) << "pace " << int(pace);
   }
   return verdict;
@@ -331,6 +331,9 @@ inline const std::vector<Refused>& refused_documents() {
       {"{\"a\":1}#{}", 7},
       {"{\"a\":1,,\"b\":2}", 7},
       {"{\"a\":\"b\"},{}", 9},
+      {"{\"a\":\"b\"}\"", 9},
+      {"{\"a\":\"b\"}\"}", 9},
+      {"{\"a\":[]} 1", 9},
       {"{\"a\":1,\xb9}", 7},
       {"{'a':1}", 1},
       {"{\"a\" b}", 5},

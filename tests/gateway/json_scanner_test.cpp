@@ -184,6 +184,17 @@ TEST(JsonScanner, JudgesAlikeAtEachPaceWhereverABlockBeginsAndEnds) {
   }
 }
 
+TEST(JsonScanner, JudgesAlikeAtEachPaceWhatFollowsTheValueAfterAPieceOfAnyLength) {
+  for (const std::string_view more :
+       {"", " ", "\n\n", "\"", "\"}", " \"x", "1", " tru", "]", "[", ",", "\x0c", "\x1a"}) {
+    for (std::size_t size = 4000; size < 4200; ++size) {
+      const std::string value = "[[\"" + std::string(size - 6, 'x') + "\"]]";
+      EXPECT_EQ(scan(value + std::string(more)).is_valid, more.find_first_not_of(" \n") == more.npos) << size << more;
+      EXPECT_EQ(scan(value.substr(0, value.size() - 1) + std::string(more)).is_valid, more == "]") << size << more;
+    }
+  }
+}
+
 TEST(JsonScanner, JudgesAlikeAtEachPaceHoweverDeep) {
   for (const std::size_t levels : {58u, 59u, 60u, 61u, 64u, 65u, 128u, 511u, 512u, 513u}) {
     (void)scan(nested(levels, "[", "", "]"));
