@@ -21,7 +21,8 @@ using concurrency::Loop;
 using concurrency::Task;
 
 constexpr std::size_t kSmallBuffer = 8 * 1024;
-constexpr std::size_t kLargeBuffer = 68 * 1024;  // once a response did not fit the small one: 64 KiB and their head
+constexpr std::size_t kLargeBuffer = 68 * 1024;  // once what goes through it did not fit: 64 KiB and their head
+constexpr std::size_t kMaxPlaced = 64 * 1024;    // at once, so that others have their turns
 constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
@@ -69,7 +70,25 @@ void Connection::read() {
     }
   }
   const bool is_due = state_ == State::busy && !finished_;
-  socket_.start_read(read_, shared_from_this(), buffer_.data() + end_, buffer_.size() - end_, is_due);
+  where_ = {room_in_body(), asio::buffer(buffer_) + end_};
+  if (where_[0].size() < awaited_in_body()) where_[1] = {};  // what it is for begins behind the body
+  socket_.start_read(read_, shared_from_this(), where_, is_due);
+}
+
+/// How much of the body is to be read straight to where it belongs.
+std::uint64_t Connection::awaited_in_body() const {
+  return state_ == State::busy && !finished_ && !is_stream_ && begin_ == end_ ? parser_.awaited() : 0;
+}
+
+/// Room for it, of some times what has come: the length of a body is a claim, not a fact.
+asio::mutable_buffer Connection::room_in_body() {
+  const std::uint64_t awaited = awaited_in_body();
+  if (awaited == 0) return {};
+  const auto at = static_cast<std::size_t>(*parser_.content_length() - awaited);
+  if (body_->bytes.size() == at) {
+    body_->bytes.resize(at + std::min<std::uint64_t>(awaited, std::clamp(8 * at, kSmallBuffer, kMaxPlaced)));
+  }
+  return asio::buffer(body_->bytes) + at;
 }
 
 void Connection::on_read(error_code ec, std::size_t size) {
@@ -88,11 +107,16 @@ void Connection::on_read(error_code ec, std::size_t size) {
     finish(false);
     return;
   }
-  end_ += size;
+  const std::size_t in_body = std::min(size, where_[0].size());
+  end_ += size - in_body;
   const bool was_full = end_ == buffer_.size();
   const std::size_t unparsed = end_ - begin_;
   if (is_stream_) last_progress_ = Loop::current().now();
-  parse();
+  if (in_body == 0) {
+    parse();
+  } else {
+    go_on(parser_.parse_placed({static_cast<const char*>(where_[0].data()), in_body}).state);
+  }
   if (state_ == State::closed) return;
   if (!finished_ && body_->gunzip && begin_ != end_ && end_ - begin_ < unparsed) {
     // A piece at a time, so that others have their turns.
@@ -101,7 +125,7 @@ void Connection::on_read(error_code ec, std::size_t size) {
     });
     return;
   }
-  if (was_full && begin_ == end_ && buffer_.size() < kLargeBuffer) {
+  if (was_full && begin_ == end_ && buffer_.size() < kLargeBuffer && awaited_in_body() == 0) {
     begin_ = end_ = 0;
     buffer_.resize(kLargeBuffer);
   }
@@ -133,19 +157,24 @@ void Connection::parse() {
       case ResponseParser::State::interim:
         if (interim_ != nullptr) interim_->on_interim(parser_.status(), parser_.headers());
         continue;
-      case ResponseParser::State::need_more:
-        // Nobody wants the body: what of it has not arrived by now is not waited for.
-        if (refused_) finish(false);
-        return;
-      case ResponseParser::State::complete:
-        if (!has_head_) take_head();  // there is no body
-        finish(parser_.keep_alive() && begin_ == end_);
-        return;
-      case ResponseParser::State::failed:
-        parse_failed_ = true;
-        finish(false);
-        return;
+      default:
+        return go_on(progress.state);
     }
+  }
+}
+
+/// When the parser has taken what it could, or the response is over.
+void Connection::go_on(ResponseParser::State state) {
+  switch (state) {
+    case ResponseParser::State::complete:
+      if (!has_head_) take_head();  // there is no body
+      return finish(parser_.keep_alive() && begin_ == end_);
+    case ResponseParser::State::failed:
+      parse_failed_ = true;
+      return finish(false);
+    default:
+      // Nobody wants the body: what of it has not arrived by now is not waited for.
+      if (refused_) finish(false);
   }
 }
 
@@ -221,7 +250,7 @@ void Connection::write_now(Buffers& rest, bool& is_broken) {
 void Connection::read_what_is_left() {
   while (state_ == State::busy && !finished_ && !paused_ && !read_.has_read()) {
     error_code ec;
-    const std::size_t size = socket_.read_some(asio::buffer(buffer_.data() + end_, buffer_.size() - end_), ec);
+    const std::size_t size = socket_.read_some(where_, ec);
     if (ec == asio::error::would_block) return;
     on_read(ec, size);
   }

@@ -88,6 +88,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void read();
   void on_read(boost::system::error_code ec, std::size_t size);
   void parse();
+  void go_on(ResponseParser::State state);
+  [[nodiscard]] std::uint64_t awaited_in_body() const;
+  [[nodiscard]] boost::asio::mutable_buffer room_in_body();
   void take_head();
   void finish(bool reusable);
   void wake();
@@ -124,6 +127,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   PendingRead read_{this, [](void* self, boost::system::error_code ec, std::size_t size) {
                       static_cast<Connection*>(self)->on_read(ec, size);
                     }};
+  ReadBuffers where_;  // the pending read puts what comes: straight into the body, and what is not of it
   std::vector<char> buffer_;
   std::size_t begin_ = 0;  // of what is received and not yet parsed
   std::size_t end_ = 0;

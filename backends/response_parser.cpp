@@ -45,6 +45,16 @@ class ResponseParser::Machine final : public detail::Message {
     }
   }
 
+  [[nodiscard]] std::uint64_t awaited() const {
+    const bool is_open = in_body_ && state_ != State::complete && state_ != State::failed;
+    return is_open && !body_->gunzip ? reader_.left() : 0;
+  }
+
+  Progress parse_placed(std::string_view bytes) {
+    is_placed_ = true;
+    return parse_body(bytes);
+  }
+
   State finish_eof() {
     if (state_ == State::complete || state_ == State::failed) return state_;
     if (in_body_ && reader_.needs_end_of_file()) {
@@ -97,9 +107,11 @@ class ResponseParser::Machine final : public detail::Message {
 
  private:
   bool take(std::string_view bytes) {
-    if (bytes.size() > max_body - body_->bytes.size()) return fail(detail::Fault::body_too_large);
     has_body_ = has_body_ || !bytes.empty();
-    body_->bytes.append(bytes);
+    if (!is_placed_) {  // else the head has been checked for the whole length
+      if (bytes.size() > max_body - body_->bytes.size()) return fail(detail::Fault::body_too_large);
+      body_->bytes.append(bytes);
+    }
     if (!body_->check || body_->check->feed(bytes)) return true;
     return fail(detail::Fault::body_refused);
   }
@@ -111,6 +123,7 @@ class ResponseParser::Machine final : public detail::Message {
     reader_.start();
     in_body_ = false;
     has_body_ = false;
+    is_placed_ = false;
     status_ = 0;
   }
 
@@ -186,6 +199,7 @@ class ResponseParser::Machine final : public detail::Message {
   bool any_byte_ = false;
   bool in_body_ = false;
   bool has_body_ = false;
+  bool is_placed_ = false;
 };
 
 ResponseParser::ResponseParser() : machine_(std::make_unique<Machine>()) {}
@@ -198,6 +212,12 @@ void ResponseParser::start(bool to_head_request, Body& body, ResponseLimits limi
 }
 ResponseParser::Progress ResponseParser::parse(std::string_view input) {
   return machine_->parse(input);
+}
+std::uint64_t ResponseParser::awaited() const {
+  return machine_->awaited();
+}
+ResponseParser::Progress ResponseParser::parse_placed(std::string_view bytes) {
+  return machine_->parse_placed(bytes);
 }
 ResponseParser::State ResponseParser::finish_eof() {
   return machine_->finish_eof();

@@ -74,6 +74,13 @@ class ResponseParser {
   /// Content-Length says so). Of a body in gzip the decoded bytes count, too.
   [[nodiscard]] Progress parse(std::string_view input);
 
+  /// How many bytes of the body are still to come, if its length is known and nobody decodes it; else 0. The owner may
+  /// make them the next ones of `body.bytes` by itself, instead of showing them to parse().
+  [[nodiscard]] std::uint64_t awaited() const;
+  /// The same as parse(), for bytes that are where they belong in `body.bytes`, which may be longer than that
+  /// meanwhile; no more than awaited(). From then on the rest of the body must come this way, too.
+  [[nodiscard]] Progress parse_placed(std::string_view bytes);
+
   /// The server closed, and all it sent was shown to parse(): completes a body that ends with the connection, otherwise
   /// fails with `reset`. No effect when complete or failed.
   State finish_eof();

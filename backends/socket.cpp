@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -33,10 +34,9 @@ PendingRead::PendingRead(void* owner, Done function)
 PendingRead::status PendingRead::perform(reactor_op* base) {
   auto& read = *static_cast<PendingRead*>(base);
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  iovec buffer{read.data_, read.size_};
   msghdr message{};
-  message.msg_iov = &buffer;
-  message.msg_iovlen = 1;
+  message.msg_iov = read.where_;
+  message.msg_iovlen = std::size(read.where_);
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t size = 0;
@@ -66,10 +66,9 @@ void PendingRead::complete(void* scheduler, asio::detail::operation* base, const
 Socket::Socket(const concurrency::Executor& executor)
     : Base(executor), reactor_(&asio::use_service<asio::detail::reactor>(executor.context())) {}
 
-void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size, bool is_due) {
+void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const ReadBuffers& where, bool is_due) {
   if (read.has_read_) return;
-  read.data_ = data;
-  read.size_ = size;
+  for (std::size_t i = 0; i < where.size(); ++i) read.where_[i] = {where[i].data(), where[i].size()};
   if (read.keeps_alive_ != nullptr) return;
   auto& socket = impl_.get_implementation();
   if (!std::exchange(asks_what_is_left_, true)) {

@@ -3,10 +3,13 @@
 
 #include "concurrency/task.hpp"
 
+#include <array>
 #include <cstddef>
 #include <memory>
+#include <sys/uio.h>
 
 #include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/detail/reactor.hpp>
 #include <boost/asio/detail/reactor_op.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,6 +18,9 @@
 namespace sluice::backends {
 
 class Socket;
+
+/// Where to put what is read: into the first buffer, and when that is full, into the second. Either may be empty.
+using ReadBuffers = std::array<boost::asio::mutable_buffer, 2>;
 
 /// The one read of a socket that may be pending; a member of who owns the socket. *one worker*
 class PendingRead : private boost::asio::detail::reactor_op {
@@ -41,8 +47,7 @@ class PendingRead : private boost::asio::detail::reactor_op {
   bool has_read_ = false;
   bool was_drained_ = false;  // by the last read
   int descriptor_ = -1;
-  char* data_ = nullptr;
-  std::size_t size_ = 0;
+  iovec where_[2]{};
 };
 
 /// Asio's reads try at once, in vain whenever a whole message has just been read: a third of a request's system calls.
@@ -53,14 +58,14 @@ class Socket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, con
  public:
   explicit Socket(const concurrency::Executor& executor);
 
-  /// Reads what there is, at least a byte, into `data`; then, in a turn of the loop, calls `read`'s function with the
-  /// error or the size. If it is pending already, only `data` changes. Closing the socket ends it with
+  /// Reads what there is, at least a byte, into `where`; then, in a turn of the loop, calls `read`'s function with the
+  /// error or the size. If it is pending already, only `where` changes. Closing the socket ends it with
   /// operation_aborted. The read lives as long as `owner`, which is kept alive as long as it is pending.
   ///
   /// What is left, in TCP_INQ, counts the end of the stream, but not a reset that came together with the last bytes:
   /// whoever is in the middle of a message (`is_due`) has it tried at once, who waits for the next one learns of a
   /// reset when it comes alone, or by a write that fails.
-  void start_read(PendingRead& read, std::shared_ptr<void> owner, char* data, std::size_t size, bool is_due);
+  void start_read(PendingRead& read, std::shared_ptr<void> owner, const ReadBuffers& where, bool is_due);
 
  private:
   boost::asio::detail::reactor* reactor_;

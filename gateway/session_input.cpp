@@ -36,7 +36,7 @@ void Session::read(bool is_due) {
   }
   watching_ = false;
   reading_ = true;
-  socket_.start_read(read_, shared_from_this(), in_.data() + end_, in_.size() - end_, is_due);
+  socket_.start_read(read_, shared_from_this(), {asio::buffer(in_.data() + end_, in_.size() - end_)}, is_due);
 }
 
 void Session::on_read(error_code ec, std::size_t size) {

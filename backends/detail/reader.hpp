@@ -28,6 +28,8 @@ class Reader {
   /// False: the message is not complete and never will be.
   bool read_end_of_file();
 
+  /// What is to come of a body whose length is known; else 0.
+  [[nodiscard]] std::uint64_t left() const { return body_ == Body::of_length ? left_ : 0; }
   [[nodiscard]] bool done() const { return body_ == Body::done; }
   [[nodiscard]] bool needs_end_of_file() const { return body_ == Body::to_end; }
 

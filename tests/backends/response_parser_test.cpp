@@ -3,12 +3,10 @@
 
 #include "tests/support/pieces.hpp"
 
-#include <memory>
 #include <ostream>
 #include <random>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -265,77 +263,6 @@ TEST(ResponseParser, BoundsTheBody) {
   }
   for (const std::string& bytes : excess) {
     for (const auto& cuts : support::every_cut(bytes.size())) ASSERT_EQ(outcome(parser, bytes, cuts), "too_large");
-  }
-}
-
-TEST(ResponseParser, ReservesLittleForAHugeClaim) {
-  ResponseParser parser;
-  Body body;
-  parser.start(false, body, ResponseLimits(1000, 1'000'000'000'000));
-  support::show(parser, "HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nx", {});
-  EXPECT_EQ(parser.state(), State::need_more);
-  EXPECT_LE(body.bytes.capacity(), 1024U * 1024U + 64);
-}
-
-class RecordingCheck final : public BodyCheck {
- public:
-  RecordingCheck(std::vector<std::string>& log, std::string_view refused) : log_(log), refused_(refused) {}
-  bool feed(std::string_view chunk) override {
-    log_.emplace_back(chunk);
-    return chunk.find(refused_) == chunk.npos;
-  }
-  bool finish() override {
-    log_.emplace_back("end");
-    return refused_ != "end";
-  }
-
- private:
-  std::vector<std::string>& log_;
-  std::string_view refused_;
-};
-
-struct Checked {
-  std::vector<std::string> log;
-  State state;
-};
-
-Checked check(std::string_view bytes, std::string_view refused, const support::Cuts& cuts = {}) {
-  Checked result{};
-  ResponseParser parser;
-  Body body;
-  body.check = std::make_unique<RecordingCheck>(result.log, refused);
-  parser.start(false, body, kLimits);
-  support::show(parser, bytes, cuts);
-  result.state = parser.state();
-  if (result.state == State::failed) {
-    EXPECT_EQ(parser.failure().reason, Reason::invalid);
-  }
-  return result;
-}
-
-TEST(ResponseParser, ShowsTheBodyToItsCheckAsItArrives) {
-  const std::string bytes = chunked("2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n");
-  const auto result = check(bytes, "?", {bytes.find("de")});
-  EXPECT_EQ(result.state, State::complete);
-  EXPECT_EQ(result.log, (std::vector<std::string>{"ab", "c", "de", "end"}));
-}
-
-TEST(ResponseParser, FailsAtOnceWhenTheCheckRefuses) {
-  const auto result = check("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nbad", "bad");
-  EXPECT_EQ(result.state, State::failed);
-  EXPECT_EQ(result.log, std::vector<std::string>{"bad"});
-}
-
-TEST(ResponseParser, FailsWhenTheCheckRefusesTheEnd) {
-  EXPECT_EQ(check("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", "end").state, State::failed);
-  EXPECT_EQ(check(chunked("1\r\nx\r\n0\r\n\r\n"), "end").state, State::failed);
-}
-
-TEST(ResponseParser, DoesNotAskTheCheckAboutAnEmptyBody) {
-  for (const std::string& bytes : {chunked("0\r\n\r\n"), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"s}) {
-    const auto result = check(bytes, "end");
-    EXPECT_EQ(result.state, State::complete);
-    EXPECT_TRUE(result.log.empty());
   }
 }
 

@@ -28,7 +28,7 @@ struct Reader : std::enable_shared_from_this<Reader> {
   explicit Reader(Loop& loop) : socket(loop.executor()) {}
 
   void read(std::size_t most = 64, bool is_due = false) {
-    socket.start_read(pending, shared_from_this(), bytes.data(), most, is_due);
+    socket.start_read(pending, shared_from_this(), {boost::asio::buffer(bytes.data(), most)}, is_due);
   }
   void on_read(error_code ec, std::size_t size) { news.push_back(ec ? ec.message() : std::string(bytes.data(), size)); }
 
@@ -195,10 +195,22 @@ TEST(Socket, ReadsIntoTheBufferThatWasGivenLast) {
   Pair pair(time.loop());
   std::array<char, 8> other{};
   pair.reader->read();
-  pair.reader->socket.start_read(pair.reader->pending, pair.reader, other.data(), other.size(), false);
+  pair.reader->socket.start_read(pair.reader->pending, pair.reader, {boost::asio::buffer(other)}, false);
   pair.write("moved");
   time.loop().poll();
   EXPECT_EQ(std::string(other.data(), 5), "moved");
+  EXPECT_EQ(pair.reader->news.size(), 1u);
+}
+
+TEST(Socket, ReadsIntoTheSecondBufferWhatTheFirstHasNoRoomFor) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  std::array<char, 3> first{};
+  std::array<char, 8> second{};
+  pair.write("together");
+  pair.reader->socket.start_read(pair.reader->pending, pair.reader, {asio::buffer(first), asio::buffer(second)}, false);
+  time.loop().poll();
+  EXPECT_EQ(std::string(first.data(), first.size()) + second.data(), "together");
   EXPECT_EQ(pair.reader->news.size(), 1u);
 }
 

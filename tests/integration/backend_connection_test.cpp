@@ -109,6 +109,47 @@ TEST_F(BackendConnection, WithBytesBehindItsResponseIsDropped) {
   EXPECT_EQ(s_.accepted(), 3U);
 }
 
+TEST_F(BackendConnection, WithBytesBehindALargeResponseIsDropped) {
+  serve(kEndpoints);
+  const std::string large = "\"" + std::string(100'000, 'x') + "\"";
+  s_.answer("HTTP/1.1 200 OK\r\nContent-Length: 100002\r\n\r\n" + large +
+            "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n\"poison\"");
+  for (int i = 0; i < 3; ++i) EXPECT_TRUE(get("/s/1").body == R"({"x":)" + large + "}");
+  EXPECT_EQ(s_.accepted(), 3U);
+}
+
+TEST_F(BackendConnection, TakesBodiesOfAnySizeWhole) {
+  serve(kEndpoints);
+  std::size_t count = 0;
+  for (const std::size_t size :
+       {8'000, 8'100, 8'153, 8'154, 8'155, 8'192, 20'000, 65'536, 73'728, 140'000, 3'000'000}) {
+    std::string text = "\"";
+    for (std::size_t i = 0; text.size() + 1 < size; ++i) text += static_cast<char>('a' + i / 7 % 26);
+    text += '"';
+    s_.answer_json(text);
+    EXPECT_TRUE(get("/s/1").body == R"({"x":)" + text + "}") << size;
+    ++count;
+  }
+  EXPECT_EQ(s_.accepted(), 1U);
+  EXPECT_EQ(s_.heads().size(), count);
+}
+
+TEST_F(BackendConnection, ThatEndsOrHangsInsideALargeBodyGivesNothingOfIt) {
+  serve(kEndpoints);
+  const std::string half = "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n\"" + std::string(100'000, 'x');
+  s_.answer(half, ScriptedBackend::After::close);
+  s_.answer(half);
+  s_.answer(half + "\n");
+  s_.answer_json("1");
+  expect("/s/1", "x=missing;reason=reset");
+  expect("/s/1", "x=missing;reason=timeout");
+  EXPECT_EQ(took_, 2s);
+  expect("/s/1", "x=missing;reason=invalid");
+  EXPECT_LT(took_, 100ms);
+  expect("/s/1", "x=fresh");
+  EXPECT_EQ(s_.accepted(), 4U);
+}
+
 TEST_F(BackendConnection, WithMoreBodyThanAnnouncedIsDropped) {
   serve(kEndpoints);
   a_.set_faults("wrong_length=-10;header=X-A:1");
@@ -164,6 +205,15 @@ TEST_F(BackendConnection, IsNotWaitedForWhenTheAnswerComesBeforeTheRequestIsSent
   EXPECT_LT(took_, 100ms);
   EXPECT_EQ(request("POST", "/post").status, 200U);
   EXPECT_EQ(s_.accepted(), 2U) << "half a request is on the first";
+}
+
+TEST_F(BackendConnection, TakesALargeAnswerThatComesBeforeTheRequestIsSent) {
+  serve(kEndpoints, R"("limits": {"max_body": "32MiB"})");
+  const std::string large = "\"" + std::string(300'000, 'x') + "\"";
+  s_.answer("HTTP/1.1 200 OK\r\nContent-Length: 300002\r\n\r\n" + large, ScriptedBackend::After::stall);
+  const RawResponse reply = request("POST", "/post", {}, std::string(std::size_t{20} << 20, 'x'));
+  EXPECT_TRUE(reply.body == R"({"x":)" + large + "}") << reply.body.substr(0, 300);
+  EXPECT_LT(took_, 100ms);
 }
 
 TEST_F(BackendConnection, IsLimitedInNumberAndGivenOutInOrderOfArrival) {
