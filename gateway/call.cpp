@@ -77,12 +77,17 @@ void Call::look_up(CallRequest made) {
   const TimePoint now = Loop::current().now();
   if (plan_.config.cache->honor_request) wish_ = CacheWish(incoming_.parser.headers());
   if (wish_.no_store) key_.clear();  // of whoever says that nothing is stored, nor used
-  stored_ = key_.empty() ? nullptr : incoming_.deployment->shared.store.find(key_, now);
+  stored_ = find_stored(now);
+  if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), now);
+}
+
+std::shared_ptr<const StaleEntry> Call::find_stored(TimePoint now) const {
+  if (key_.empty()) return nullptr;
+  auto found = incoming_.deployment->shared.store.find(key_, now);
   // Calls of several endpoints share what is stored: this one may have no use for it.
   const bool is_of_use =
-      !stored_ || (plan_.config.accept[stored_->status] && (is_large(*stored_->body) || fits(plan_, *stored_->body)));
-  if (!is_of_use) stored_.reset();
-  if (stored_) standing_ = stored_->freshness(windows_of(*plan_.config.cache), now);
+      found && plan_.config.accept[found->status] && (is_large(*found->body) || fits(plan_, *found->body));
+  return is_of_use ? found : nullptr;
 }
 
 Task<bool> Call::fetch(Context ctx, const Calls* calls) {
@@ -285,6 +290,9 @@ void Call::degrade() {
   if (fragment_.took == Duration(0) && start_ != TimePoint()) {
     fragment_.took = Loop::current().now() - start_;
   }
+  // Others may have brought something newer meanwhile; of what is large only what is shaped by now is of use.
+  const auto newer = stored_shape_ ? nullptr : find_stored(Loop::current().now());
+  if (newer) stored_ = newer;
   if (may_replace_errors(Loop::current().now()) && plan_.serves_stale_on(reason, fragment_.status)) {
     const unsigned failed_with = fragment_.status;
     const bool is_shaped = use_stored(Outcome::stale);

@@ -148,6 +148,7 @@ class Call {
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }
   [[nodiscard]] concurrency::Task<bool> fetch_each(concurrency::Context ctx, const Calls* calls);
   bool join(const std::shared_ptr<const Calls>& parts, bool is_cut);
+  [[nodiscard]] std::shared_ptr<const StaleEntry> find_stored(concurrency::TimePoint now) const;
   [[nodiscard]] bool suits_the_client() const;
   bool take(const CallAnswer& answer);
   bool use_stored(Outcome outcome);

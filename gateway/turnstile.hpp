@@ -8,6 +8,7 @@
 #include "concurrency/task.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -22,8 +23,11 @@ class Turnstile {
    public:
     ~Turn() {
       const auto found = turnstile_.by_key_.find(key_);
-      if (found != turnstile_.by_key_.end() && found->second == state_) turnstile_.by_key_.erase(found);
-      state_->end();
+      const bool is_there = found != turnstile_.by_key_.end();
+      if (is_there && found->second != state_)
+        found->second->news.reset();  // it was overtaken, and may bring what they want
+      if (is_there && found->second == state_) turnstile_.by_key_.erase(found);
+      state_->news.reset();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -34,9 +38,7 @@ class Turnstile {
    private:
     friend class Turnstile;
     struct State {
-      explicit State(concurrency::Cancellable made) : ended(std::move(made.ctx)), end(std::move(made.cancel)) {}
-      const concurrency::Context ended;
-      const concurrency::Cancel end;
+      std::optional<concurrency::Cancellable> news;  // of those who wait now: its end wakes them
       const concurrency::TimePoint since = concurrency::Loop::current().now();
       bool is_in_vain = false;
     };
@@ -52,19 +54,21 @@ class Turnstile {
   [[nodiscard]] std::unique_ptr<Turn> take(const std::string& key, concurrency::Duration longest) {
     std::shared_ptr<Turn::State>& place = by_key_[key];
     if (place != nullptr && concurrency::Loop::current().now() - place->since < longest) return nullptr;
-    place = std::make_shared<Turn::State>(concurrency::with_cancel(concurrency::Context()));
+    place = std::make_shared<Turn::State>();
     return std::unique_ptr<Turn>(new Turn(*this, key, place));
   }
 
-  /// Ends with the turn of `key` (at once without one), when that has lasted `longest`, or with `ctx`. False: it was in
-  /// vain.
+  /// Ends with the turn of `key` (at once without one) or one that it took over from, when it has lasted `longest`, or
+  /// with `ctx`. False: it was in vain.
   [[nodiscard]] concurrency::Task<bool> wait(concurrency::Context ctx, std::string key,
                                              concurrency::Duration longest) const {
     const auto found = by_key_.find(key);
     if (found == by_key_.end()) co_return true;
-    const std::shared_ptr<const Turn::State> state = found->second;
+    const std::shared_ptr<Turn::State> state = found->second;
     const auto left = state->since + longest - concurrency::Loop::current().now();
-    (void)co_await concurrency::select(concurrency::when_done(state->ended), concurrency::when_done(std::move(ctx)),
+    if (!state->news) state->news.emplace(concurrency::with_cancel(concurrency::Context()));
+    const concurrency::Context news = state->news->ctx;
+    (void)co_await concurrency::select(concurrency::when_done(news), concurrency::when_done(std::move(ctx)),
                                        concurrency::after(left));
     co_return !state->is_in_vain;
   }

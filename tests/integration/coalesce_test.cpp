@@ -179,6 +179,41 @@ TEST_F(Coalesce, ASlowAttemptIsOvertaken) {
   EXPECT_EQ(calls_of(fourth.reply()), "x=fresh");
 }
 
+TEST_F(Coalesce, WhoseTimeIsOverGetsWhatALaterAttemptHasBrought) {
+  serve_calls(R"("cache": {"stale_if_error": "1h"})");
+  s_.answer_by([this](const std::string&) {
+    return ScriptedBackend::Said("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", ScriptedBackend::After::keep,
+                                 s_.heads().size() == 1 ? 1h : 0h);
+  });
+  Asking& first = ask("/a");
+  time_.advance(600ms);
+  EXPECT_EQ(calls_of(ask("/a").reply()), "x=fresh");
+  time_.advance(400ms);
+  const RawResponse reply = first.reply();
+  EXPECT_EQ(calls_of(reply), "x=stale;age=0;reason=timeout");
+  EXPECT_EQ(reply.body, R"({"x":1})");
+}
+
+TEST_F(Coalesce, OfProxiedRequestsOneMoreAsksAfterAWhileAndAllTakeWhatComesFirst) {
+  serve(R"({"path": "/{id}", "strategy": "proxy", "deadline": "1s",
+            "calls": [{"name": "x", "backend": "s", "path": "/{id}", "cache": {"ttl": "10s"}}]})");
+  s_.answer_by([](const std::string&) {
+    return ScriptedBackend::Said("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", ScriptedBackend::After::keep, 800ms);
+  });
+  Asking& first = ask("/a");
+  Asking& second = ask("/a");
+  Asking& third = ask("/a");
+  time_.advance(500ms);
+  EXPECT_EQ(s_.heads().size(), 2U);
+  time_.advance(300ms);
+  EXPECT_EQ(first.reply().header("Cache-Status"), "Sluice;fwd=uri-miss;fwd-status=200;stored");
+  EXPECT_EQ(third.reply().header("Cache-Status"), "Sluice;fwd=miss;collapsed;ttl=10");
+  time_.advance(200ms);
+  const RawResponse late = second.reply();
+  EXPECT_EQ(calls_of(late), "x=stale;age=0;reason=timeout") << "its own attempt would have come later";
+  EXPECT_EQ(late.body, "1");
+}
+
 TEST_F(Coalesce, ARefreshThatIsUnderWayIsJoined) {
   serve_calls(R"("cache": {"ttl": "1s", "stale_while_revalidate": "1s"})");
   Asking& first = ask("/a");
