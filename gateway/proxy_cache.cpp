@@ -41,6 +41,11 @@ Duration left_of(const StaleEntry& entry, const CallPlan& plan) {
   return std::min<Duration>(plan.config.cache->ttl, entry.allowed.ttl) - entry.age(Loop::current().now());
 }
 
+/// Whether others may have what is as old and no more: at once, or while it is refreshed. Else each asks for itself.
+bool is_for_others(const Windows& allowed, Duration age, const CacheConfig& cache) {
+  return age < allowed.ttl || std::min(cache.stale_while_revalidate, allowed.stale_while_revalidate) > Duration(0);
+}
+
 void remove_content(Headers& headers) {
   for (const char* name : {"Content-Type", "Content-Encoding", "Content-Language", "Content-Range"}) {
     headers.remove(name);
@@ -75,8 +80,11 @@ std::shared_ptr<const Request> ProxyCache::plain_request(const Request& from) co
 
 /// Whether others may wait for what this request brings.
 bool ProxyCache::shares() const {
-  return plan_.config.cache->coalesce && asked_->method == "GET" && !call_.wish().no_store &&
-         !asked_->headers.contains("Range") && !sends_credentials(plan_, *asked_);
+  const CacheConfig& cache = *plan_.config.cache;
+  const StaleEntry* stored = call_.stored().get();
+  if (stored != nullptr && !is_for_others(stored->allowed, stored->age_when_stored, cache)) return false;
+  return cache.coalesce && asked_->method == "GET" && !call_.wish().no_store && !asked_->headers.contains("Range") &&
+         !sends_credentials(plan_, *asked_);
 }
 
 Task<std::optional<Reply>> ProxyCache::answer(Context ctx) {
@@ -139,7 +147,7 @@ std::optional<Reply> ProxyCache::at_once(bool has_waited) {
     return std::nullopt;
   }
   const bool has_any = call_.stored() != nullptr;
-  if (call_.use_stored_without_asking()) {
+  if (call_.use_stored_without_asking() || (has_waited && has_come())) {
     has_collapsed_ = has_waited;
     if (has_waited) incoming_.deployment->runtime->backend_metrics[plan_.config.backend]->coalesced.add();
     tell(has_waited ? "fwd=miss" : "hit");
@@ -149,6 +157,17 @@ std::optional<Reply> ProxyCache::at_once(bool has_waited) {
   const bool has_variants = !plan_.config.cache->vary.empty();
   tell(is_wish ? "fwd=request" : has_any ? "fwd=stale" : has_variants ? "fwd=miss" : "fwd=uri-miss");
   return std::nullopt;
+}
+
+/// Takes what has come since this was asked for as if it had been asked for alone, also if the configured `ttl` keeps
+/// it from those who come later.
+bool ProxyCache::has_come() {
+  const StaleEntry* stored = call_.stored().get();
+  if (stored == nullptr || stored->stored_at < asked_at_) return false;
+  const Duration age = stored->age(Loop::current().now());
+  if (age >= stored->allowed.ttl || !call_.wish().accepts_fresh(age, Duration::max())) return false;
+  call_.renew();
+  return true;
 }
 
 std::shared_ptr<const Request> ProxyCache::request() const {
@@ -175,7 +194,7 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
     } else {
       refuse(what, origin.refusal);
     }
-    turn_.reset();
+    end_turn(origin.refusal.empty() && is_for_others(origin.allowed, origin.age, *plan_.config.cache));
     StaleEntry entry = *call_.stored();
     entry.headers = whole_fields(*fields);
     entry.stored_at = Loop::current().now();
@@ -194,15 +213,20 @@ std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& heade
   if (refusal.empty()) {
     copy_.emplace(origin, status, headers, Loop::current().now());
     copy_->bytes.reserve(static_cast<std::size_t>(length.value_or(0)));
+    if (!is_for_others(origin.allowed, origin.age, *plan_.config.cache)) end_turn(false);
     status_ += ";stored";
     return std::nullopt;
   }
   if (status == 404 || status == 410) incoming_.deployment->shared.store.erase(whole_.key);
   // What nobody would expect to be stored is not worth a word.
   if (status != 304 && status != 206 && refusal != "status") refuse(what, refusal);
-  if (turn_) turn_->is_in_vain();
-  turn_.reset();
+  end_turn(false);
   return std::nullopt;
+}
+
+void ProxyCache::end_turn(bool is_of_use) {
+  if (turn_ && !is_of_use) turn_->is_in_vain();
+  turn_.reset();
 }
 
 /// What is stored is updated if its validators are those of an answer to HEAD, and is not fresh any more if they differ
@@ -243,8 +267,7 @@ void ProxyCache::feed(std::string_view piece) {
   }
   copy_.reset();
   refuse(call_.question(), "too_large");
-  if (turn_) turn_->is_in_vain();
-  turn_.reset();
+  end_turn(false);
 }
 
 void ProxyCache::finish() {

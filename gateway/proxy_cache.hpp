@@ -57,6 +57,8 @@ class ProxyCache {
   [[nodiscard]] std::shared_ptr<const backends::Request> plain_request(const backends::Request& from) const;
   std::optional<Reply> at_once(bool has_waited);
   [[nodiscard]] bool shares() const;
+  [[nodiscard]] bool has_come();
+  void end_turn(bool is_of_use);
   Reply stored_reply(const StaleEntry& entry);
   Reply finished(Reply reply);
   void learn_from_head(unsigned status, const backends::Headers& headers);

@@ -214,6 +214,33 @@ TEST_F(Coalesce, OfProxiedRequestsOneMoreAsksAfterAWhileAndAllTakeWhatComesFirst
   EXPECT_EQ(late.body, "1");
 }
 
+TEST_F(Coalesce, NoProxiedRequestWaitsForTheNextWhenNoneMayBeServedAgain) {
+  const std::pair<const char*, std::size_t> cases[] = {
+      {R"("ttl": "0s", "stale_if_error": "1h")", 1},  // its backend does not mind
+      {R"("ttl": "1h", "origin_decides": true)", 5},
+  };
+  s_.answer_by([](const std::string&) {
+    return ScriptedBackend::Said("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1", ScriptedBackend::After::keep, 100ms);
+  });
+  std::string endpoints;
+  for (const auto& [cache, asked] : cases) {
+    endpoints += (endpoints.empty() ? "" : ", ") + (R"({"path": "/)" + std::to_string(asked)) +
+                 R"(", "strategy": "proxy", "deadline": "1s", "calls": [{"name": "x", "backend": "s", "path": "/)" +
+                 std::to_string(asked) + R"(", "cache": {)" + cache + "}}]}";
+  }
+  serve(endpoints);
+  for (const auto& [cache, asked] : cases) {
+    for (const auto wait : {200ms, 100ms}) {  // for the first; then what is stored tells that it is of no use to others
+      asking_.clear();
+      const std::size_t before = s_.heads().size();
+      for (int i = 0; i < 5; ++i) ask("/" + std::to_string(asked));
+      time_.advance(wait);
+      for (const auto& asking : asking_) EXPECT_EQ(calls_of(asking->reply()), "x=fresh") << cache;
+      EXPECT_EQ(s_.heads().size(), before + asked) << cache;
+    }
+  }
+}
+
 TEST_F(Coalesce, ARefreshThatIsUnderWayIsJoined) {
   serve_calls(R"("cache": {"ttl": "1s", "stale_while_revalidate": "1s"})");
   Asking& first = ask("/a");
