@@ -147,8 +147,9 @@ bool ConfigCheck::check_unit(ConfigNode& value, const Shape& shape, const std::s
     if (!parsed) return must_be("a duration such as \"250ms\", \"1.5s\" or \"10m\"", value, pointer);
     number = parsed->count();
   } else {
-    number = value.kind == Kind::number ? take_integer(value) : std::nullopt;
-    if (value.kind == Kind::string) {
+    if (value.kind == Kind::number) {
+      number = take_integer(value);
+    } else if (value.kind == Kind::string) {
       if (const auto parsed = parse_size(value.text)) number = static_cast<std::int64_t>(*parsed);
     }
     if (!number) return must_be("a size such as \"64KiB\" or a number of bytes", value, pointer);
