@@ -138,7 +138,7 @@ def section(results: Results, options: argparse.Namespace, images: list[str]) ->
         text.append(f"### Latency at {results.latency_rate[count, size]}/s (half of what Sluice can), N = {count}, "
                     f"{size_name(size)}\n\n" + latency_table(results, (count, size)))
     if results.overload:
-        text.append("### Overload, N = 3, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections "
+        text.append("### Overload, N = 10, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections "
                     "as it answers in a second; a reply that takes longer than 2 s after its send is an error. Good replies "
                     "as a share of its own rate.\n\n" + overload_table(results))
     text.append("### One of three backends hangs, or drips a byte each 100 ms\n\n100 requests per second, deadline 500 ms "

@@ -23,9 +23,9 @@ class Growth:
         self.options = options
         cpus = sorted(os.sched_getaffinity(0), reverse=True)
         self.gateway_cpu, self.load_cpu, self.backend_cpu = cpus[0], cpus[1 % len(cpus)], cpus[min(2, len(cpus) - 1)]
-        # 2 curves of 3, 4 of endpoints, 5 of connections, 2 of workers, 6 of bodies; what starting takes comes on top.
+        # 2 curves of 3, 4 of endpoints, 5 + 4 of connections, 2 of workers, 6 of bodies; what starting takes comes on top.
         budget = options.minutes * 60 - 60 - 12 * options.rounds
-        self.unit = min(2.0, max(0.2, budget / (options.rounds * 25)))
+        self.unit = min(2.0, max(0.2, budget / (options.rounds * 30)))
 
     def say(self, text: str) -> None:
         print(f"{time.monotonic() - self.options.began:6.0f} s  {text}", file=sys.stderr)
@@ -88,7 +88,7 @@ class Growth:
 
     def by_connections(self) -> str:
         rows: list[list[str]] = []
-        points: list[tuple[float, float]] = []
+        points: dict[str, list[tuple[float, float]]] = {"sluice": [], "floor": []}
         with Processes() as processes:
             addresses = self.backends(processes, 1, 200)
             config = sluice_config(addresses, 10_000)
@@ -99,13 +99,16 @@ class Growth:
                 samples = self.rounds(peer, connections=count)
                 cpu = [s.cpu_us for s in samples]
                 self.say(f"{count} connections: {median(cpu):.1f} us")
-                points.append((count, median(cpu)))
-                rows.append([f"{count:,}", spread(cpu), digits(median([s.rate for s in samples])),
-                             digits(median([s.p99_us for s in samples]) / 1e3)])
+                points["sluice"].append((count, median(cpu)))
+                base = 0.0
+                if count <= 1000:  # it has a connection to the backend for each of a client: too many open files
+                    base = median([s.cpu_us for s in self.rounds(start_floor(setting), connections=count)])
+                    points["floor"].append((count, base))
+                rows.append([f"{count:,}", spread(cpu), digits(base) if base else "", digits(median(cpu) / base) if base else "",
+                             digits(median([s.rate for s in samples])), digits(median([s.p99_us for s in samples]) / 1e3)])
             idle = self.idle_memory(start_sluice_with(setting, config))
-        image = self.plot("growth-connections", "CPU per request by busy connections, N = 1", "connections", "µs",
-                          {"sluice": points})
-        heads = ["connections, all busy", "µs a request", "replies/s", "p99 ms"]
+        image = self.plot("growth-connections", "CPU per request by busy connections, N = 1", "connections", "µs", points)
+        heads = ["connections, all busy", "µs a request", "floor µs", "× floor", "replies/s", "p99 ms"]
         return f"### Connections\n\n{image}\n\n{pages.table(heads, rows)}\n\n{idle}"
 
     def idle_memory(self, peer: Running, count: int = 10_000) -> str:
