@@ -116,7 +116,7 @@ std::shared_ptr<Backend::Known> Backend::choose(const Request& request) {
   const auto count = static_cast<std::uint32_t>(known_.size());
   const std::uint32_t first = loop.random().below(count);
   const std::uint32_t second = (first + 1 + loop.random().below(count - 1)) % count;
-  const TimePoint now = loop.now();
+  const TimePoint now = loop.turn_time();
   return known_[first]->load(now) <= known_[second]->load(now) ? known_[first] : known_[second];
 }
 
@@ -200,7 +200,7 @@ struct Stream::Attempt {
   }
   ~Attempt() {
     give_back();
-    const TimePoint now = loop.now();
+    const TimePoint now = loop.turn_time();
     // Once there is a head, what the body takes is up to both sides.
     const Duration took = status != 0 ? to_head : now - start;
     if (!is_whole && !failure) failure.emplace(Reason::cancelled, "the stream was ended");
@@ -216,7 +216,7 @@ struct Stream::Attempt {
 
   void take_head() {
     status = (*lease)->response().status();
-    to_head = loop.now() - start;
+    to_head = loop.turn_time() - start;
   }
   void give_back() {
     if (lease) (*lease)->finish_stream();
@@ -227,7 +227,7 @@ struct Stream::Attempt {
   Loop& loop;
   const std::shared_ptr<Backend::Known> server;
   const std::shared_ptr<const Request> request;
-  const TimePoint start = loop.now();
+  const TimePoint start = loop.turn_time();
   std::optional<TimePoint> head_by;
   std::optional<Lease> lease;
   unsigned status = 0;

@@ -276,7 +276,8 @@ Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
   if (request.body) rest[1] = asio::buffer(*request.body);
   // Tried at once; a write error is not the end: the server may have answered before it closed.
   bool is_broken = false;
-  write_now(rest, is_broken);
+  co_await concurrency::detail::AfterOthers();
+  if (!finished_ && !ctx.is_done()) write_now(rest, is_broken);
   if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
 
   if (!finished_) {
@@ -322,10 +323,11 @@ std::optional<Failure> Connection::failure() const {
 Task<bool> Connection::begin(Context ctx, const Request& request, InterimSink* interim) {
   if (!start(ctx, request, true)) co_return false;
   interim_ = interim;
-  last_progress_ = Loop::current().now();
+  last_progress_ = Loop::current().turn_time();
   Buffers rest{asio::buffer(head_)};
   bool is_broken = false;
-  write_now(rest, is_broken);
+  co_await concurrency::detail::AfterOthers();
+  if (!finished_ && !ctx.is_done()) write_now(rest, is_broken);
   if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
   if (asio::buffer_size(rest) != 0) sending_ = true;  // not to be used again
   co_return true;
@@ -337,7 +339,7 @@ Task<bool> Connection::send(Context ctx, std::string_view bytes, bool is_last) {
   Buffers rest{asio::buffer(frame.before()), asio::buffer(bytes), asio::buffer(frame.after())};
   bool is_broken = false;
   write_now(rest, is_broken);
-  last_progress_ = Loop::current().now();
+  last_progress_ = Loop::current().turn_time();
   if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
   if (asio::buffer_size(rest) != 0) co_return false;
   if (is_last) sending_ = false;

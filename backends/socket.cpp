@@ -1,5 +1,7 @@
 #include "backends/socket.hpp"
 
+#include "concurrency/loop.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <iterator>
@@ -60,7 +62,10 @@ void PendingRead::complete(void* scheduler, asio::detail::operation* base, const
   auto& read = *static_cast<PendingRead*>(base);
   const auto owner = std::exchange(read.keeps_alive_, nullptr);
   read.has_read_ = false;
-  if (scheduler != nullptr) read.done_(read.owner_, read.ec_, read.bytes_transferred_);
+  if (scheduler == nullptr) return;
+  const std::size_t size = read.bytes_transferred_;
+  read.done_(read.owner_, read.ec_, size);
+  concurrency::Loop::current().has_read(size);
 }
 
 Socket::Socket(const concurrency::Executor& executor)

@@ -363,7 +363,7 @@ Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code 
   node->follow(ancestor);
   if (own && !node->is_done()) {
     Loop& loop = Loop::current();
-    const TimePoint now = loop.now();
+    const TimePoint now = loop.turn_time();
     if (deadline <= now) {
       node->end(Error::deadline_exceeded, cause);
     } else {

@@ -18,6 +18,7 @@ constexpr int kTurnsInARow = 32;
 constexpr auto kWatch = std::chrono::microseconds(20);  // about what it takes to sleep and to be woken
 constexpr int kLooks = 16;                              // between two looks at the clock
 constexpr unsigned kMostInVain = 8;
+constexpr std::size_t kCachedBytes = 256 * 1024;
 std::atomic<void (*)(const Loop::Leftover&)> report_leftover = nullptr;
 
 std::uint64_t system_seed() {
@@ -114,6 +115,11 @@ void Loop::make_ready(detail::Parked& parked) {
   if (is_first && !is_resuming_) post_turn();
 }
 
+void Loop::has_read(std::size_t bytes) {
+  unused_bytes_ += bytes;
+  if (unused_bytes_ >= kCachedBytes && !is_resuming_) resume_ready();
+}
+
 // One post, which may be a system call, for all that come before the loop's thread looks; none while it watches.
 void Loop::make_ready_from_elsewhere(detail::Parked& parked) {
   detail::Parked* first = from_elsewhere_.load(std::memory_order_relaxed);
@@ -181,7 +187,10 @@ void Loop::post_turn() {
 // for which Asio asks the system each time.
 void Loop::resume_ready() {
   struct Resuming {
-    explicit Resuming(Loop& l) : loop(l) { loop.is_resuming_ = true; }
+    explicit Resuming(Loop& l) : loop(l) {
+      loop.is_resuming_ = true;
+      loop.unused_bytes_ = 0;
+    }
     ~Resuming() {
       loop.is_resuming_ = false;
       if (loop.ready_ != nullptr) loop.post_turn();
@@ -210,7 +219,9 @@ void Loop::resume_turn() {
   } turn(*this);
   while (turn.oldest != nullptr) {
     turn_time_ = TimePoint();
-    turn.take().resume();
+    detail::Parked& parked = turn.take();
+    is_in_mid_turn_ = turn.oldest != nullptr;
+    parked.resume();
   }
 }
 

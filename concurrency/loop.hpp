@@ -77,8 +77,10 @@ class Loop {
     return turn_time_;
   }
   [[nodiscard]] Random& random() { return random_; }
+  /// Whether other coroutines are ready to go on.
+  [[nodiscard]] bool has_others_ready() const { return ready_ != nullptr || is_in_mid_turn_; }
 
-  void arm(TimerEntry& entry, TimePoint expiry) { arm(entry, expiry, now()); }
+  void arm(TimerEntry& entry, TimePoint expiry) { arm(entry, expiry, turn_time()); }
   /// For who has just asked for the time.
   void arm(TimerEntry& entry, TimePoint expiry, TimePoint now);
   void disarm(TimerEntry& entry) { wheel_.disarm(entry); }
@@ -88,6 +90,9 @@ class Loop {
   /// Runs what is ready, without waiting; returns whether anything was.
   bool poll();
   void stop() { io_->stop(); }
+  /// So much has come for coroutines that were woken. When it is a lot they go on at once, before reading more for
+  /// others moves it out of the caches. For handlers of Asio, not for coroutines.
+  void has_read(std::size_t bytes);
 
   /// Virtual time: when the next timer is due, and firing those that are.
   [[nodiscard]] std::optional<TimePoint> next_timer() const { return wheel_.next_turn(); }
@@ -145,8 +150,10 @@ class Loop {
   unsigned in_vain_ = 0;                                  // watches in a row: the more, the seldomer
   unsigned unwatched_ = 0;                                // wake-ups before the next watch
   bool is_resuming_ = false;
-  TimePoint turn_time_{};    // none: nobody has asked in this turn
-  std::size_t waiting_ = 0;  // those, and those that wait in io()
+  std::size_t unused_bytes_ = 0;  // that were read since the last turn
+  bool is_in_mid_turn_ = false;   // the coroutine that runs is not the last one of the turn
+  TimePoint turn_time_{};         // none: nobody has asked in this turn
+  std::size_t waiting_ = 0;       // those, and those that wait in io()
   unsigned nesting_ = 0;
   // The two below are destroyed in the destructor's body: frames that die with them use what stands above.
   std::optional<boost::asio::io_context> io_;

@@ -84,6 +84,24 @@ class Parked {
   std::optional<Handler> handler_;
 };
 
+/// `co_await AfterOthers()`: those that are ready go on first; who is the only one does not wait.
+///
+/// For what many do at the end of their turn, such as writing to a socket: done by all in a row it costs less, since
+/// code stays in the caches, and a reader on the same machine is woken once for all.
+class AfterOthers : public Awaiter {
+ public:
+  [[nodiscard]] bool await_ready() const { return !parked_.loop().has_others_ready(); }
+  template <class T>
+  void await_suspend(std::coroutine_handle<Promise<T>> coroutine) {
+    parked_.suspend(coroutine);
+    parked_.wake();
+  }
+  void await_resume() const noexcept {}
+
+ private:
+  Parked parked_;
+};
+
 /// One entry of a wait list: a parked coroutine, and what to do when it is its turn.
 struct Waiter {
   Waiter(Parked& p, int s, void* v = nullptr) : parked(p), source(s), slot(v) {}

@@ -2,6 +2,7 @@
 
 #include "backends/pieces.hpp"
 #include "concurrency/io.hpp"
+#include "concurrency/park.hpp"
 #include "gateway/reply_headers.hpp"
 #include "gateway/session.hpp"
 
@@ -15,6 +16,8 @@ using concurrency::Context;
 using concurrency::Loop;
 using concurrency::Task;
 using State = RequestParser::State;
+
+constexpr std::size_t kCopiedPiece = 1024;  // below this a copy costs less than a list of buffers
 
 ClientStream::ClientStream(Session& session, const Incoming& incoming) : session_(session), incoming_(incoming) {
   session_.parser_.stream_body();
@@ -31,7 +34,7 @@ Task<ClientStream::Body> ClientStream::receive(Context ctx, std::string& piece) 
     client.read();  // there is room again
     std::swap(piece, client.parser_.body());
     if (!piece.empty() || state == State::complete) {
-      last_progress_ = Loop::current().now();
+      last_progress_ = Loop::current().turn_time();
       co_return state == State::complete ? Body::last : Body::more;
     }
     is_waited_for_ = true;
@@ -69,7 +72,8 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
     if (*name) headers.remove(**name);
   }
   ResponseWriter& writer = client.writer_;
-  writer.start(reply.status, headers.contains("Date") ? std::string_view() : client.worker_.http_date());
+  writer.start(reply.status,
+               headers.contains("Date") ? std::string_view() : client.worker_.http_date(client.wall_time()));
   writer.add_all(headers);
   client.write_identity(incoming_);
   write_result(writer, reply, added, client.scratch_);
@@ -90,7 +94,7 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
   streamed.keep_alive = keep_alive;
   streamed.ends_by_itself = ends_by_itself;
   client.streamed_ = streamed;
-  last_progress_ = Loop::current().now();
+  last_progress_ = Loop::current().turn_time();
 }
 
 Task<bool> ClientStream::flush(Context ctx) {
@@ -103,17 +107,24 @@ Task<bool> ClientStream::send(Context ctx, std::string_view piece, bool is_last)
   const backends::Frame frame(is_chunked_, piece.size(), is_last);
   Buffers rest{asio::buffer(session_.head_), asio::buffer(frame.before()), asio::buffer(piece),
                asio::buffer(frame.after())};
-  if (std::exchange(is_head_sent_, true)) rest[0] = {};
+  if (std::exchange(is_head_sent_, true)) {
+    rest[0] = {};
+  } else if (piece.size() <= kCopiedPiece) {
+    session_.head_.append(frame.before()).append(piece).append(frame.after());
+    rest = {asio::buffer(session_.head_)};
+  }
   const bool is_written = co_await write(std::move(ctx), rest);
   if (is_written && is_last) session_.streamed_->is_whole = true;
   co_return is_written;
 }
 
 Task<bool> ClientStream::write(Context ctx, Buffers& rest) {
+  co_await concurrency::detail::AfterOthers();
   while (asio::buffer_size(rest) != 0) {
     if (session_.gone_) co_return false;
     error_code ec;
-    std::size_t size = session_.socket_.write_some(rest, ec);
+    const bool is_one = rest[1].size() + rest[2].size() + rest[3].size() == 0;
+    std::size_t size = is_one ? session_.socket_.write_some(rest[0], ec) : session_.socket_.write_some(rest, ec);
     if (ec == asio::error::would_block) {
       const auto written = co_await concurrency::io(ctx, session_.socket_.async_write_some(rest, asio::deferred));
       if (written.has_error()) co_return false;
@@ -123,7 +134,7 @@ Task<bool> ClientStream::write(Context ctx, Buffers& rest) {
     }
     backends::consume(rest, size);
     session_.written_ += size;
-    last_progress_ = Loop::current().now();
+    last_progress_ = Loop::current().turn_time();
   }
   co_return true;
 }

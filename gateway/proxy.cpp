@@ -38,7 +38,7 @@ class Watch final : private concurrency::TimerEntry {
         client_(client),
         stream_(stream),
         cut_(cut) {
-    if (config.stream_timeout) end_ = loop_.now() + *config.stream_timeout;
+    if (config.stream_timeout) end_ = loop_.turn_time() + *config.stream_timeout;
     arm();  // without asking the kernel: most are over before the first look
   }
   ~Watch() { loop_.disarm(*this); }
@@ -51,7 +51,7 @@ class Watch final : private concurrency::TimerEntry {
     return std::max({client_.last_progress(), stream_.last_progress(), last_taken_}) + idle_timeout_;
   }
   [[nodiscard]] std::size_t unsent_bytes() const { return client_.unsent_bytes() + stream_.unsent_bytes(); }
-  void arm() { loop_.arm(*this, std::min({idle_until(), end_, loop_.now() + idle_timeout_ / 4})); }
+  void arm() { loop_.arm(*this, std::min({idle_until(), end_, loop_.turn_time() + idle_timeout_ / 4})); }
   void look() {
     if (unsent_bytes() < unsent_) last_taken_ = loop_.now();
     is_over_ = loop_.now() >= end_;
@@ -167,8 +167,8 @@ Fragment missing(Reason reason, unsigned status, Duration took) {
 Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& incoming, ClientStream& client,
                   TimePoint deadline) {
   const CallPlan& plan = endpoint.calls.front();
-  const TimePoint start = Loop::current().now();
-  const auto took = [start] { return Loop::current().now() - start; };
+  const TimePoint start = Loop::current().turn_time();
+  const auto took = [start] { return Loop::current().turn_time() - start; };
   std::optional<std::size_t> culprit;
   const auto made = make_request(plan, incoming, TemplateValues(), culprit);
   ProxyCache cache(endpoint, incoming, made ? *made : CallRequest());

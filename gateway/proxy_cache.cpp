@@ -89,7 +89,7 @@ bool ProxyCache::shares() const {
 
 Task<std::optional<Reply>> ProxyCache::answer(Context ctx) {
   sent_ = asked_;
-  asked_at_ = Loop::current().now();
+  asked_at_ = Loop::current().turn_time();
   if (!is_on_) co_return std::nullopt;
   auto stored = at_once(false);
   if (stored) co_return stored;

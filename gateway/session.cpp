@@ -1,6 +1,7 @@
 #include "gateway/session.hpp"
 
 #include "concurrency/io.hpp"
+#include "concurrency/park.hpp"
 #include "concurrency/wait.hpp"
 #include "gateway/client_stream.hpp"
 #include "gateway/compression.hpp"
@@ -197,12 +198,18 @@ Reply Session::answer_unmatched(const RouteMatch& match) const {
   return reply;
 }
 
+/// Now, without another look at a clock.
+std::chrono::system_clock::time_point Session::wall_time() const {
+  return arrived_at_ +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(Loop::current().turn_time() - arrived_);
+}
+
 Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming) {
   const Runtime& runtime = *incoming.deployment->runtime;
   const unsigned version =
       parser_.state() == State::need_more || parser_.state() == State::refused ? 11 : parser_.version();
   const bool has_date = reply.passed && reply.passed->contains("Date");
-  writer_.start(reply.status, has_date ? std::string_view() : worker_.http_date());
+  writer_.start(reply.status, has_date ? std::string_view() : worker_.http_date(wall_time()));
   const std::uint64_t length = reply.content_length();
   if (reply.passed) {
     writer_.add_all(*reply.passed);
@@ -285,6 +292,7 @@ Task<bool> Session::write_all() {
   std::optional<Context> ctx;
   std::size_t done = 0;
   std::size_t since_pause = 0;
+  co_await concurrency::detail::AfterOthers();
   while (done < out_.size()) {
     if (since_pause >= Quantum::kBytes) {
       since_pause = 0;
@@ -335,7 +343,7 @@ Task<> Session::linger() {
 
 void Session::log(const Reply& reply, const EndpointPlan* endpoint, const Incoming& incoming, Duration deadline) {
   const Runtime& runtime = *incoming.deployment->runtime;
-  const Duration took = Loop::current().now() - arrived_;
+  const Duration took = Loop::current().turn_time() - arrived_;
   (endpoint != nullptr ? *endpoint->metrics : *runtime.unmatched)
       .observe(reply.status, reply.result, took, streamed_ ? Duration(0) : deadline);
   if (runtime.config.access_log == AccessLog::off) return;

@@ -70,6 +70,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void say(std::string_view interim);
   void prepend_unsaid();
   void write_identity(const Incoming& incoming);
+  [[nodiscard]] std::chrono::system_clock::time_point wall_time() const;
   Next after_stream();
   [[nodiscard]] Next last_is_over() const;
   concurrency::Task<> linger();

@@ -72,7 +72,7 @@ void Session::look() {
   const short end = POLLRDHUP;
   pollfd state{socket_.native_handle(), watching_ && !half_close_ ? end : short{0}, 0};
   if (::poll(&state, 1, 0) > 0) return lose();
-  if (watching_) glance_.arm(concurrency::Loop::current().now() + kGlances);
+  if (watching_) glance_.arm(concurrency::Loop::current().turn_time() + kGlances);
 }
 
 Session::Glance::Glance(Session& session)

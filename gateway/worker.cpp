@@ -144,8 +144,8 @@ void Worker::drain() {
   serving_.cancel();
 }
 
-std::string_view Worker::http_date() {
-  const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+std::string_view Worker::http_date(std::chrono::system_clock::time_point time) {
+  const auto now = std::chrono::floor<std::chrono::seconds>(time);
   if (now != date_second_) {
     date_second_ = now;
     const std::time_t seconds = std::chrono::system_clock::to_time_t(now);

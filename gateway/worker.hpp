@@ -45,8 +45,8 @@ class Worker {
   [[nodiscard]] std::size_t number() const { return number_; }
   /// Done when idle connections should close.
   [[nodiscard]] const concurrency::Context& serving() const { return serving_.ctx; }
-  /// The value of a Date header, now.
-  [[nodiscard]] std::string_view http_date();
+  /// The value of a Date header, until the next call.
+  [[nodiscard]] std::string_view http_date(std::chrono::system_clock::time_point time);
 
   /// Counts a session for as long as it lives.
   class SessionHold {

@@ -41,6 +41,45 @@ TEST(WakeUps, ResumeInTheirOrderAlsoAfterAnException) {
   EXPECT_EQ(order, ids);
 }
 
+Task<> receive_and_note_twice(Channel<int> channel, int id, std::vector<int>& order) {
+  (void)co_await channel.receive({});
+  order.push_back(id);
+  co_await detail::AfterOthers();
+  order.push_back(-id);
+}
+
+TEST(WakeUps, OfThoseThatGoAfterOthersAreInARow) {
+  VirtualTime time;
+  std::vector<int> order;
+  Channel<int> channel(0);
+  std::vector<Spawned<void>> tasks;
+  for (const int id : {1, 2, 3}) tasks.push_back(time.spawn(receive_and_note_twice(channel, id, order)));
+  time.settle();
+  (void)channel.close();
+  time.settle();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, -1, -2, -3}));
+}
+
+std::vector<int> order_after_reading(std::size_t bytes) {
+  VirtualTime time;
+  std::vector<int> order;
+  Channel<int> channel(0);
+  auto task = time.spawn(receive_and_note(channel, 1, order));
+  time.settle();
+  boost::asio::post(time.loop().executor(), [&] {
+    EXPECT_TRUE(channel.try_send(0).value());
+    time.loop().has_read(bytes);
+  });
+  boost::asio::post(time.loop().executor(), [&] { order.push_back(2); });
+  time.settle();
+  return order;
+}
+
+TEST(WakeUps, WaitForOtherHandlersUnlessMuchWasRead) {
+  EXPECT_EQ(order_after_reading(1000), (std::vector<int>{2, 1}));
+  EXPECT_EQ(order_after_reading(1000 * 1000), (std::vector<int>{1, 2}));
+}
+
 Task<> answer_for_ever(Channel<int> from, Channel<int> to) {
   for (;;) {
     const auto got = co_await from.receive({});
