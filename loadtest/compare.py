@@ -22,6 +22,7 @@ from processes import ROOT, Processes, StartError
 FAULTS = {"hangs": "hang=header", "drips": "status=200;drip_ms=100;drip_bytes=1;drip_from=body"}
 FAULT_DEADLINE_MS = 500
 FAULT_RATE = 100
+OVERLOAD_SECONDS = 3
 WARM_UP = "300ms"  # in which connections are made, to the backends, too
 
 
@@ -122,14 +123,14 @@ class Comparison:
                 self.say(f"N = {count}, {size} B, {rate}/s: {name} p99 {rows[name][-1].p99_us / 1e3:.1f} ms")
 
     def overload(self, running: dict[str, Running]) -> None:
-        """Over as many connections as it answers in a second, so that the pressure is the same for all."""
+        """Over as many connections for all; the floor has one to each backend for each of them."""
         for name, peer in running.items():
             capacity = median([sample.rate for sample in self.results.cells[10, 4096][name]])
             self.results.overload[name] = {}
             for factor in (2, 4):
-                sample = self.measure(peer, "--rate", str(int(capacity * factor)), "--connections",
-                                      str(min(8000, max(64, int(capacity)))), "--duration", self.seconds(4), "--warm-up",
-                                      "1s", "--timeout", "2s", may_fail=True)
+                # Without a warm-up, whose backlog would be worked off first, uncounted.
+                sample = self.measure(peer, "--rate", str(int(capacity * factor)), "--connections", "1500", "--duration",
+                                      f"{OVERLOAD_SECONDS}s", "--timeout", "2s", may_fail=True)
                 self.results.overload[name][factor] = sample
                 self.say(f"{factor}x overload: {name} {sample.good_rate / capacity:.0%} of its own rate")
                 time.sleep(0.2)  # what was queued is worked off before the next
@@ -162,9 +163,9 @@ def plan(options: argparse.Namespace) -> None:
     cells = sum((merging + (passing if count == 1 else 0)) * len(options.sizes) for count in options.backends)
     latencies = (merging * len(options.sizes) + merging + passing) * max(1, options.rounds - 1)
     bad, overloads = merging * len(FAULTS), merging * 2
-    rounds = cells * options.rounds + 1.5 * (latencies + bad) + 4 * overloads
-    fixed = (0.35 * (cells * options.rounds + bad) + latencies + 4 * overloads + 3 * bad  # starts, warm-ups, timeouts
-             + 4 * len(options.sizes) * len(options.backends))
+    rounds = cells * options.rounds + 1.5 * (latencies + bad)
+    fixed = (0.35 * (cells * options.rounds + bad) + latencies + 3 * bad  # starts, warm-ups, timeouts
+             + (OVERLOAD_SECONDS + 2) * overloads + 4 * len(options.sizes) * len(options.backends))
     options.unit = min(3.0, max(0.2, (options.minutes * 60 - fixed) / rounds))
 
 

@@ -72,7 +72,7 @@ def latency_table(results: Results, key: tuple[int, int]) -> str:
 def overload_table(results: Results) -> str:
     rows = []
     for name, samples in results.overload.items():
-        capacity = median([s.rate for s in results.cells[3, 4096][name]])
+        capacity = median([s.rate for s in results.cells[10, 4096][name]])
         row = [name, digits(capacity)]
         for sample in samples.values():
             asked = sample.report["sent"] + sample.report["errors"]["unsent"]
@@ -138,9 +138,9 @@ def section(results: Results, options: argparse.Namespace, images: list[str]) ->
         text.append(f"### Latency at {results.latency_rate[count, size]}/s (half of what Sluice can), N = {count}, "
                     f"{size_name(size)}\n\n" + latency_table(results, (count, size)))
     if results.overload:
-        text.append("### Overload, N = 10, 4 KiB\n\nTwo and four times what each can do by itself, over as many connections "
-                    "as it answers in a second; a reply that takes longer than 2 s after its send is an error. Good replies "
-                    "as a share of its own rate.\n\n" + overload_table(results))
+        text.append("### Overload, N = 10, 4 KiB\n\nTwo and four times what each can do by itself, over 1,500 "
+                    "connections; latency counts from when a request was due; a reply that takes longer than 2 s after its send "
+                    "is an error. Good replies as a share of its own rate.\n\n" + overload_table(results))
     text.append("### One of three backends hangs, or drips a byte each 100 ms\n\n100 requests per second, deadline 500 ms "
                 "everywhere (nginx: `proxy_read_timeout`, which starts anew with every byte).\n\n" + fault_table(results))
     if results.failed:

@@ -1,6 +1,7 @@
 """The load test programs as they are used: `programs_test.py DIRECTORY_OF_PROGRAMS`. Real processes on free ports."""
 
 import argparse
+import dataclasses
 import http.client
 import json
 import os
@@ -162,6 +163,7 @@ class Pages(unittest.TestCase):
                                   "nginx+Lua raw": [sample(13), sample(26)], "Go maps": [sample(90), sample(200)]}
         results.latency[3, 4096] = {"floor": [sample(10)], "sluice": [sample(14)]}
         results.latency_rate[3, 4096] = 1000
+        results.cells[10, 4096] = {"floor": [sample(10)], "sluice": [dataclasses.replace(sample(14), rate=2000)]}
         results.overload = {"sluice": {2: sample(14), 4: sample(14)}}
         results.faults = {"hangs": {"sluice": sample(14)}}
         results.absent = {"KrakenD": "not there"}
@@ -175,6 +177,7 @@ class Pages(unittest.TestCase):
         self.assertIn("| sluice | validates | 21.0 (14.0–28.0) | 1.40 (1.40–1.40) | 50% |", text)
         self.assertIn("- nginx+Lua raw (concatenates, unchecked): 1.08 times at N = 3, 4 KiB\n", text)
         self.assertNotIn("- Go maps", text)
+        self.assertIn("| sluice | 2000 | 50% |", text)
         self.assertIn("Absent: KrakenD (not there).", text)
 
 
