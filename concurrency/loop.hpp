@@ -70,7 +70,7 @@ class Loop {
   [[nodiscard]] boost::asio::io_context& io() { return *io_; }
   [[nodiscard]] TimePoint now() const { return clock_ != nullptr ? clock_->now() : std::chrono::steady_clock::now(); }
   /// When the coroutine that runs was resumed, as far as it has asked before: one look at the clock for all that are
-  /// called from there. Not for deadlines.
+  /// called from there. What is counted from it ends too early by as long as the coroutine has run since.
   [[nodiscard]] TimePoint turn_time() {
     if (!is_resuming_) return now();
     if (turn_time_ == TimePoint()) turn_time_ = now();
