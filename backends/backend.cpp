@@ -89,9 +89,11 @@ Backend::~Backend() {
 }
 
 void Backend::update() {
-  auto list = servers_->current().load();
-  if (list == list_) return;
-  list_ = std::move(list);
+  {
+    const auto current = servers_->current().read();
+    if (&*current == list_.get()) return;
+  }
+  list_ = servers_->current().load();
   std::vector<std::shared_ptr<Known>> known;
   for (const Server& server : *list_) {
     const auto same = std::find_if(known_.begin(), known_.end(),
@@ -139,16 +141,13 @@ Failure Backend::no_server() {
   return failure;
 }
 
-Task<CallResult> Backend::call(Context ctx, std::shared_ptr<const Request> request) {
+Task<CallResult> Backend::call(const Context& parent, std::shared_ptr<const Request> request) {
   update();
   const auto server = choose(*request);
   if (!server) co_return no_server();
-  concurrency::Cancel cancel;
-  if (options_.timeout) {
-    auto bounded = concurrency::with_timeout(ctx, *options_.timeout);
-    ctx = bounded.ctx;
-    cancel = std::move(bounded.cancel);
-  }
+  std::optional<concurrency::Cancellable> bounded;
+  if (options_.timeout) bounded = concurrency::with_timeout(parent, *options_.timeout);
+  const Context& ctx = bounded ? bounded->ctx : parent;
   const TimePoint start = Loop::current().turn_time();
   ++server->in_flight;
   // What most attempts come to takes no coroutine of its own.
@@ -181,8 +180,8 @@ void Backend::conclude(Known& server, unsigned status, const Failure* failure, D
   count_connections();
 }
 
-Task<CallResult> Backend::attempt(Context ctx, std::shared_ptr<Known> server, std::shared_ptr<const Request> request,
-                                  Pool::Reuse reuse) {
+Task<CallResult> Backend::attempt(const Context& ctx, std::shared_ptr<Known> server,
+                                  std::shared_ptr<const Request> request, Pool::Reuse reuse) {
   for (;; reuse = Pool::Reuse::fresh_only) {
     auto lease = co_await server->pool->acquire(ctx, reuse);
     if (lease.has_error()) co_return std::move(lease).error();
@@ -244,26 +243,30 @@ Connection& Stream::connection() const {
   return **attempt_->lease;
 }
 
-Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const Request> request,
+Task<result<Stream, Failure>> Backend::stream(const Context& parent, std::shared_ptr<const Request> request,
                                               InterimSink* interim) {
   update();
   const auto server = choose(*request);
   if (!server) co_return no_server();
   auto attempt = std::make_unique<Stream::Attempt>(*this, server, request);
-  concurrency::Cancel cancel;
+  std::optional<concurrency::Cancellable> bounded;
   if (options_.timeout) {
     attempt->head_by = attempt->start + *options_.timeout;
-    auto bounded = concurrency::with_deadline(ctx, *attempt->head_by);
-    ctx = bounded.ctx;
-    cancel = std::move(bounded.cancel);
+    bounded = concurrency::with_deadline(parent, *attempt->head_by);
   }
+  const Context& ctx = bounded ? bounded->ctx : parent;
   for (auto reuse = Pool::Reuse::allowed;; reuse = Pool::Reuse::fresh_only) {
-    auto lease = co_await server->pool->acquire(ctx, reuse);
-    if (lease.has_error()) {
-      attempt->failure = lease.error();
-      co_return std::move(lease).error();
+    auto idle = reuse == Pool::Reuse::allowed && !ctx.is_done() ? server->pool->take_idle() : std::nullopt;
+    if (idle) {  // takes no coroutine of its own
+      attempt->lease.emplace(std::move(*idle));
+    } else {
+      auto lease = co_await server->pool->acquire(ctx, reuse);
+      if (lease.has_error()) {
+        attempt->failure = lease.error();
+        co_return std::move(lease).error();
+      }
+      attempt->lease.emplace(std::move(*lease));
     }
-    attempt->lease.emplace(std::move(*lease));
     count_connections();
     Connection& connection = **attempt->lease;
     const bool has_begun = co_await connection.begin(ctx, *request, interim);
@@ -285,27 +288,24 @@ Task<result<Stream, Failure>> Backend::stream(Context ctx, std::shared_ptr<const
   }
 }
 
-Task<bool> Stream::send(Context ctx, std::string_view bytes, bool is_last) {
-  return connection().send(std::move(ctx), bytes, is_last);
+Task<bool> Stream::send(const Context& ctx, std::string_view bytes, bool is_last) {
+  return connection().send(ctx, bytes, is_last);
 }
 
-Task<result<void, Failure>> Stream::receive_head(Context ctx) {
-  concurrency::Cancel cancel;
-  if (attempt_->head_by) {
-    auto bounded = concurrency::with_deadline(ctx, *attempt_->head_by);
-    ctx = bounded.ctx;
-    cancel = std::move(bounded.cancel);
-  }
+Task<result<void, Failure>> Stream::receive_head(const Context& parent) {
+  std::optional<concurrency::Cancellable> bounded;
+  if (attempt_->head_by) bounded = concurrency::with_deadline(parent, *attempt_->head_by);
+  const Context& ctx = bounded ? bounded->ctx : parent;
   auto head = co_await connection().receive_head(ctx);
   if (head.has_error()) {
     attempt_->failure = head.error();
-  } else if (attempt_->status == 0) {  // else stream() has waited for it
+  } else {
     attempt_->take_head();
   }
   co_return head;
 }
 
-Task<result<bool, Failure>> Stream::receive(Context ctx, std::string& piece) {
+Task<result<bool, Failure>> Stream::receive(const Context& ctx, std::string_view& piece) {
   auto is_last = co_await connection().receive(ctx, piece);
   if (is_last.has_error()) {
     attempt_->failure = is_last.error();

@@ -52,12 +52,12 @@ class Backend {
   ///
   /// Failures: no_server (none is known), timeout and cancelled from `ctx` and the attempt's own timeout, and those of
   /// Pool::acquire and Connection::exchange.
-  concurrency::Task<CallResult> call(concurrency::Context ctx, std::shared_ptr<const Request> request);
+  concurrency::Task<CallResult> call(const concurrency::Context& ctx, std::shared_ptr<const Request> request);
 
   /// The same piece by piece: a connection on which the head of `request` has been written. One without a streamed body
   /// has then got the head of its response, too, and only such a one is sent once more. `interim`, which may be null,
   /// lives as long as the stream.
-  concurrency::Task<boost::system::result<Stream, Failure>> stream(concurrency::Context ctx,
+  concurrency::Task<boost::system::result<Stream, Failure>> stream(const concurrency::Context& ctx,
                                                                    std::shared_ptr<const Request> request,
                                                                    InterimSink* interim);
 
@@ -68,7 +68,7 @@ class Backend {
   void update();
   [[nodiscard]] std::shared_ptr<Known> choose(const Request& request);
   [[nodiscard]] Failure no_server();
-  concurrency::Task<CallResult> attempt(concurrency::Context ctx, std::shared_ptr<Known> server,
+  concurrency::Task<CallResult> attempt(const concurrency::Context& ctx, std::shared_ptr<Known> server,
                                         std::shared_ptr<const Request> request, Pool::Reuse reuse);
   void conclude(Known& server, unsigned status, const Failure* failure, concurrency::Duration took,
                 concurrency::TimePoint now);

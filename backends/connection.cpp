@@ -20,16 +20,10 @@ using concurrency::Context;
 using concurrency::Loop;
 using concurrency::Task;
 
-constexpr std::size_t kSmallBuffer = 8 * 1024;
 constexpr std::size_t kLargeBuffer = 68 * 1024;  // once what goes through it did not fit: 64 KiB and their head
 constexpr std::size_t kMaxPlaced = 64 * 1024;    // at once, so that others have their turns
 constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
-
-Failure failure_of(const Context& ctx, const std::string& host) {
-  return ctx.cause() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, host + ": deadline exceeded")
-                                                              : Failure(Reason::cancelled, host + ": cancelled");
-}
 
 bool is_gzip(const Headers& headers) {
   const auto coding = headers.find("Content-Encoding");
@@ -60,6 +54,7 @@ void Connection::close() {
 void Connection::read() {
   if (begin_ == end_) {
     begin_ = end_ = 0;
+    if (was_full_ && buffer_.size() < kLargeBuffer && awaited_in_body() == 0) buffer_.resize(kLargeBuffer);
   } else if (end_ == buffer_.size()) {
     if (begin_ != 0) {
       std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
@@ -109,7 +104,7 @@ void Connection::on_read(error_code ec, std::size_t size) {
   }
   const std::size_t in_body = std::min(size, where_[0].size());
   end_ += size - in_body;
-  const bool was_full = end_ == buffer_.size();
+  was_full_ = end_ == buffer_.size();
   const std::size_t unparsed = end_ - begin_;
   if (is_stream_) last_progress_ = Loop::current().now();
   if (in_body == 0) {
@@ -125,13 +120,9 @@ void Connection::on_read(error_code ec, std::size_t size) {
     });
     return;
   }
-  if (was_full && begin_ == end_ && buffer_.size() < kLargeBuffer && awaited_in_body() == 0) {
-    begin_ = end_ = 0;
-    buffer_.resize(kLargeBuffer);
-  }
-  if (is_stream_ && state_ == State::busy) {
+  if (is_stream_) {
     if (has_head_) wake();
-    paused_ = body_->bytes.size() >= kMaxUntaken;
+    paused_ = !in_buffer_.empty() || (!finished_ && body_->bytes.size() >= kMaxUntaken);
     if (paused_) return;
   }
   read();
@@ -139,6 +130,7 @@ void Connection::on_read(error_code ec, std::size_t size) {
 
 void Connection::parse() {
   for (;;) {
+    if (is_stream_ && has_head_ && !refused_ && parser_.awaited() != 0) return look_at_body();
     const std::string_view all(buffer_.data() + begin_, end_ - begin_);
     const std::string_view some = body_->gunzip ? all.substr(0, kGzipPiece) : all;
     ResponseParser::Progress progress = parser_.parse(some);
@@ -187,7 +179,7 @@ void Connection::finish(bool reusable) {
   finished_ = true;
   if (reusable && !writing_ && !sending_) {  // else closing ends the write, too: nobody wants the rest of the request
     state_ = State::idle;
-    idle_since_ = Loop::current().now();
+    idle_since_ = is_stream_ ? last_progress_ : Loop::current().now();
   } else {
     close();
   }
@@ -257,7 +249,7 @@ void Connection::read_what_is_left() {
 }
 
 /// Ends early when the response is over, the connection broke, or `ctx` is done.
-Task<> Connection::write_rest(Context ctx, Buffers& rest) {
+Task<> Connection::write_rest(const Context& ctx, Buffers& rest) {
   while (asio::buffer_size(rest) != 0 && !finished_) {
     writing_ = true;
     const auto written = co_await concurrency::io(ctx, socket_.async_write_some(rest, asio::deferred));
@@ -268,8 +260,8 @@ Task<> Connection::write_rest(Context ctx, Buffers& rest) {
   }
 }
 
-Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
-  if (ctx.is_done()) co_return failure_of(ctx, host_);
+Task<CallResult> Connection::exchange(const Context& ctx, const Request& request) {
+  if (ctx.is_done()) co_return failure_of(ctx);
   if (!start(ctx, request, false)) co_return Failure(Reason::invalid, host_ + ": the request cannot be written");
 
   Buffers rest{asio::buffer(head_)};
@@ -288,7 +280,7 @@ Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
     waiting_ = nullptr;
     if (!finished_) {
       close();
-      co_return failure_of(ctx, host_);
+      co_return failure_of(ctx);
     }
   }
   // Answered before the whole request was sent: what follows would be read as its rest.
@@ -301,6 +293,11 @@ Task<CallResult> Connection::exchange(Context ctx, const Request& request) {
   Response response(parser_.status(), std::move(body));
   if (request.keep_headers) response.headers = parser_.headers();
   co_return response;
+}
+
+Failure Connection::failure_of(const Context& ctx) const {
+  return ctx.cause() == concurrency::Error::deadline_exceeded ? Failure(Reason::timeout, host_ + ": deadline exceeded")
+                                                              : Failure(Reason::cancelled, host_ + ": cancelled");
 }
 
 /// Of a response that is over; none: it is whole, and accepted.
@@ -318,83 +315,6 @@ std::optional<Failure> Connection::failure() const {
   failure.status = parser_.status();
   if (is_redirect(failure.status)) failure.location = parser_.headers().find("Location").value_or("");
   return failure;
-}
-
-Task<bool> Connection::begin(Context ctx, const Request& request, InterimSink* interim) {
-  if (!start(ctx, request, true)) co_return false;
-  interim_ = interim;
-  last_progress_ = Loop::current().turn_time();
-  Buffers rest{asio::buffer(head_)};
-  bool is_broken = false;
-  co_await concurrency::detail::AfterOthers();
-  if (!finished_ && !ctx.is_done()) write_now(rest, is_broken);
-  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
-  if (asio::buffer_size(rest) != 0) sending_ = true;  // not to be used again
-  co_return true;
-}
-
-Task<bool> Connection::send(Context ctx, std::string_view bytes, bool is_last) {
-  if (finished_ || state_ != State::busy) co_return false;
-  const Frame frame(!request_->body_size, bytes.size(), is_last);
-  Buffers rest{asio::buffer(frame.before()), asio::buffer(bytes), asio::buffer(frame.after())};
-  bool is_broken = false;
-  write_now(rest, is_broken);
-  last_progress_ = Loop::current().turn_time();
-  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
-  if (asio::buffer_size(rest) != 0) co_return false;
-  if (is_last) sending_ = false;
-  co_return true;
-}
-
-/// False when `ctx` is done, which closes the connection.
-Task<bool> Connection::wait_for_news(Context ctx) {
-  concurrency::detail::Parked parked;
-  concurrency::detail::ContextWake done(parked, 1);
-  waiting_ = &parked;
-  if (done.subscribe(ctx)) co_await parked.wait();
-  waiting_ = nullptr;
-  const bool is_woken = parked.source() == 0;
-  if (!is_woken) close();
-  co_return is_woken;
-}
-
-Task<boost::system::result<void, Failure>> Connection::receive_head(Context ctx) {
-  while (!has_head_ && !finished_) {
-    const bool is_woken = co_await wait_for_news(ctx);
-    if (!is_woken) co_return failure_of(ctx, host_);
-  }
-  static const boost::system::result<void, Failure> kGood;      // of a temporary g++ 12 warns, with -fsanitize=address
-  auto why = finished_ || refused_ ? failure() : std::nullopt;  // of what came with the head, too
-  if (why) co_return std::move(*why);
-  co_return kGood;
-}
-
-Task<boost::system::result<bool, Failure>> Connection::receive(Context ctx, std::string& piece) {
-  piece.clear();
-  while (!has_news()) {
-    const bool is_woken = co_await wait_for_news(ctx);
-    if (!is_woken) co_return failure_of(ctx, host_);
-  }
-  std::swap(piece, body_->bytes);
-  if (std::exchange(paused_, false)) read();
-  if (!finished_) co_return false;
-  auto why = failure();
-  if (!why) co_return true;
-  if (!piece.empty()) co_return false;  // first what came before it failed
-  co_return std::move(*why);
-}
-
-std::size_t Connection::unsent_bytes() {
-  return state_ == State::closed ? 0 : backends::unsent_bytes(socket_.native_handle());
-}
-
-void Connection::finish_stream() {
-  if (state_ == State::busy) close();
-  is_stream_ = false;
-  used_ = true;
-  request_ = nullptr;
-  interim_ = nullptr;
-  body_.reset();
 }
 
 }  // namespace sluice::backends

@@ -10,6 +10,7 @@
 #include "concurrency/park.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,7 +35,7 @@ class InterimSink {
 /// One exchange at a time; a read is always pending, also while idle, so a connection that the server closes (or on
 /// which it speaks unasked) is known to be dead before it is used again. Responses are parsed as they arrive, without
 /// waking the coroutine that waits for the whole. Only of a streamed body nothing more is read while 64 KiB of it wait
-/// to be taken, so that the server has to wait, too. *one worker*
+/// to be taken, or some of it is looked at in the buffer, so that the server has to wait, too. *one worker*
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
   /// `host` is sent as Host.
@@ -48,22 +49,24 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Failures: timeout, cancelled (from `ctx`; the connection is closed), reset, invalid, too_large, status (not
   /// accepted: at once, without waiting for the body).
   /// `retriable` says that the server closed a connection that had been idle, before the first byte of a response.
-  concurrency::Task<CallResult> exchange(concurrency::Context ctx, const Request& request);
+  concurrency::Task<CallResult> exchange(const concurrency::Context& ctx, const Request& request);
 
   /// The same piece by piece: begin(), then send() and, at the same time, receive_head() and receive(); in the end, and
   /// after every failure, finish_stream(), until when `interim`, which may be null, must live. False: the request
   /// cannot be written.
-  [[nodiscard]] concurrency::Task<bool> begin(concurrency::Context ctx, const Request& request, InterimSink* interim);
+  [[nodiscard]] concurrency::Task<bool> begin(const concurrency::Context& ctx, const Request& request,
+                                              InterimSink* interim);
   /// The next bytes of a streamed request body; `is_last` ends it. False: nothing more of it is wanted, because the
   /// response is over, the connection broke (what came of that receive() tells) or `ctx` is done.
-  [[nodiscard]] concurrency::Task<bool> send(concurrency::Context ctx, std::string_view bytes, bool is_last);
+  [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view bytes, bool is_last);
   /// Failures: as of exchange(); also of a body whose beginning came with the head.
-  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(concurrency::Context ctx);
-  /// Puts the next bytes of the body in place of `piece`; true with the last ones, which may be none.
-  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(concurrency::Context ctx,
-                                                                                std::string& piece);
+  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(const concurrency::Context& ctx);
+  /// Lets `piece` be the next bytes of the body, until the next receive() or finish_stream(); true with the last ones,
+  /// which may be none.
+  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(const concurrency::Context& ctx,
+                                                                                std::string_view& piece);
   /// Whether receive() would not wait.
-  [[nodiscard]] bool has_news() const { return finished_ || !body_->bytes.empty(); }
+  [[nodiscard]] bool has_news() const { return finished_ || !in_buffer_.empty() || !body_->bytes.empty(); }
   void finish_stream();
   /// After receive_head(), until finish_stream().
   [[nodiscard]] ResponseParser& response() { return parser_; }
@@ -83,6 +86,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class State { idle, busy, closed };
+  static constexpr std::size_t kSmallBuffer = 8UL * 1024;
   using Buffers = std::array<boost::asio::const_buffer, 3>;
 
   void read();
@@ -91,6 +95,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void go_on(ResponseParser::State state);
   [[nodiscard]] std::uint64_t awaited_in_body() const;
   [[nodiscard]] boost::asio::mutable_buffer room_in_body();
+  void look_at_body();
+  void go_on_reading();
   void take_head();
   void finish(bool reusable);
   void wake();
@@ -98,9 +104,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] bool start(const concurrency::Context& ctx, const Request& request, bool is_stream);
   void write_now(Buffers& rest, bool& is_broken);
   void read_what_is_left();
-  concurrency::Task<> write_rest(concurrency::Context ctx, Buffers& rest);
-  concurrency::Task<bool> wait_for_news(concurrency::Context ctx);
+  concurrency::Task<> write_rest(const concurrency::Context& ctx, Buffers& rest);
+  concurrency::Task<bool> wait_for_news(const concurrency::Context& ctx);
   [[nodiscard]] std::optional<Failure> failure() const;
+  [[nodiscard]] Failure failure_of(const concurrency::Context& ctx) const;
 
   Socket socket_;
   const std::string host_;
@@ -114,7 +121,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool is_stream_ = false;  // of the current exchange: begin()
   bool has_head_ = false;   // of the response
   bool sending_ = false;    // a streamed request body is not over
-  bool paused_ = false;     // no read is pending, since enough of the body waits to be taken
+  bool paused_ = false;     // no read is pending, since enough of the body waits to be taken, or is looked at
+  bool was_full_ = false;   // the buffer, when it was last read into
   concurrency::TimePoint last_progress_{};
   boost::system::error_code read_error_;
   concurrency::detail::Parked* waiting_ = nullptr;  // the exchange, while it waits for its response
@@ -129,7 +137,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
                     }};
   ReadBuffers where_;  // the pending read puts what comes: straight into the body, and what is not of it
   std::vector<char> buffer_;
-  std::size_t begin_ = 0;  // of what is received and not yet parsed
+  std::string_view in_buffer_;  // of a streamed body, to be taken from there
+  std::string taken_;           // what was taken of another
+  std::size_t begin_ = 0;       // of what is received and not yet parsed
   std::size_t end_ = 0;
   concurrency::TimePoint idle_since_;
   void (*on_death_)(void*, Connection&) = nullptr;

@@ -1,61 +1,54 @@
 #include "backends/head_writer.hpp"
 
-#include "backends/detail/message.hpp"
+#include "backends/detail/words.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
-#include <cstring>
 
 namespace sluice::backends {
 
 namespace {
 
-/// CR, LF or NUL. Every header that is sent passes here: eight bytes at a time, which rarely have any control
-/// character.
+constexpr std::string_view kBetween = ": ";
+constexpr std::string_view kEnd = "\r\n";
+
+/// Whether any of it could end a name, or its line.
+constexpr auto ends_name = [](std::uint64_t word) {
+  return detail::has_less(word, ' ' + 1) | detail::has_byte(word, ':') | detail::has_high(word);
+};
+constexpr auto has_control = [](std::uint64_t word) { return detail::has_less(word, ' '); };
+
 bool splits_lines(std::string_view value) {
-  constexpr std::size_t kWord = sizeof(std::uint64_t);
-  constexpr std::uint64_t kOnes = 0x0101010101010101U;
-  const auto has_control = [](const char* at) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, at, kWord);
-    return ((word - kOnes * ' ') & ~word & (kOnes << 7U)) != 0;  // exact where none is less than a space
-  };
-  bool may = value.size() < kWord;
-  if (!may) {
-    const char* const last = value.data() + value.size() - kWord;
-    for (const char* at = value.data(); at < last; at += kWord) may |= has_control(at);
-    may |= has_control(last);
-  }
-  return may && value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos;
+  return value.find_first_of(std::string_view("\r\n\0", 3)) != value.npos;
 }
 
 }  // namespace
 
 bool HeadWriter::add(std::string_view name, std::string_view value) {
-  if (!detail::is_token(name) || splits_lines(value)) return false;
-  append(name, value);
+  if (name.empty()) return false;
+  // Most lines are put together on the stack, since appending each part to a string costs more than copying it twice.
+  std::array<char, 256> line;
+  const std::size_t size = name.size() + value.size() + kBetween.size() + kEnd.size();
+  if (size > line.size()) {
+    if (detail::any_word(name, ends_name) || splits_lines(value)) return false;
+    out_.append(name).append(kBetween).append(value).append(kEnd);
+    return true;
+  }
+  char* at = line.data();
+  if (detail::copy_and_test(name, at, ends_name)) return false;
+  at = std::copy(kBetween.begin(), kBetween.end(), at + name.size());
+  if (detail::copy_and_test(value, at, has_control) && splits_lines(value)) return false;
+  std::copy(kEnd.begin(), kEnd.end(), at + value.size());
+  out_.append(line.data(), size);
   return true;
 }
 
 bool HeadWriter::add(std::string_view name, std::uint64_t value) {
-  if (!detail::is_token(name)) return false;
   char digits[20];
   const auto [end, error] = std::to_chars(digits, digits + sizeof digits, value);
-  append(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
-  return true;
-}
-
-void HeadWriter::append(std::string_view name, std::string_view value) {
-  const std::size_t begin = out_.size();
-  out_.resize(begin + name.size() + value.size() + 4);
-  char* at = out_.data() + begin;
-  at = std::copy(name.begin(), name.end(), at);
-  *at++ = ':';
-  *at++ = ' ';
-  at = std::copy(value.begin(), value.end(), at);
-  *at++ = '\r';
-  *at = '\n';
+  return add(name, std::string_view(digits, static_cast<std::size_t>(end - digits)));
 }
 
 std::size_t HeadWriter::find_line(std::string_view name, std::size_t from) const {

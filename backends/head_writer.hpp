@@ -16,8 +16,8 @@ class HeadWriter {
  public:
   explicit HeadWriter(std::string& out) : out_(out) {}
 
-  /// Appends one field. A name that is no token, or a value with CR, LF or NUL, is skipped whole, in every build;
-  /// returns whether it was written.
+  /// Appends one field. A name with a space, a colon or what is no printable ASCII, or a value with CR, LF or NUL, is
+  /// skipped whole, in every build; returns whether it was written.
   bool add(std::string_view name, std::string_view value);
   bool add(std::string_view name, std::uint64_t value);
   /// Appends the end-to-end fields of `fields`, by the same rule. What the writer itself decides on is skipped:
@@ -36,7 +36,6 @@ class HeadWriter {
   std::string& out_;
 
  private:
-  void append(std::string_view name, std::string_view value);
   // Where the line of the first field called `name` begins, from `from` on, which begins a line; npos: there is none.
   [[nodiscard]] std::size_t find_line(std::string_view name, std::size_t from) const;
 };

@@ -18,9 +18,8 @@ std::string_view trim(std::string_view text) {
 
 }  // namespace
 
-bool iequals(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return x == y || lower(x) == lower(y); });
+bool iequals_of_one_size(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), [](char x, char y) { return x == y || lower(x) == lower(y); });
 }
 
 std::optional<std::string_view> next_list_element(std::string_view& list) {
@@ -44,7 +43,7 @@ bool is_hop_by_hop(std::string_view name) {
     case 17:
       return iequals(name, "transfer-encoding") || iequals(name.substr(0, 6), "proxy-");
     default:
-      return name.size() > 6 && iequals(name.substr(0, 6), "proxy-");
+      return name.size() > 6 && name[5] == '-' && iequals(name.substr(0, 6), "proxy-");
   }
 }
 

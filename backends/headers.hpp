@@ -12,7 +12,10 @@
 namespace sluice::backends {
 
 /// ASCII case-insensitive, as field names and connection options are compared.
-[[nodiscard]] bool iequals(std::string_view a, std::string_view b);
+[[nodiscard]] bool iequals_of_one_size(std::string_view a, std::string_view b);
+[[nodiscard]] inline bool iequals(std::string_view a, std::string_view b) {
+  return a.size() == b.size() && iequals_of_one_size(a, b);
+}
 
 /// One list element of a field value such as `Connection: close, x-a`: takes it off the front of `list`,
 /// whitespace trimmed, empty elements skipped; nullopt at the end.

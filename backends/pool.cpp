@@ -74,7 +74,7 @@ std::optional<Lease> Pool::take_idle() {
   return Lease(shared_from_this(), std::move(connection));
 }
 
-Task<result<Lease, Failure>> Pool::acquire(Context ctx, Reuse reuse) {
+Task<result<Lease, Failure>> Pool::acquire(const Context& ctx, Reuse reuse) {
   const auto self = shared_from_this();
   if (ctx.is_done()) co_return failure_of(ctx, "before connecting");
   if (reuse == Reuse::allowed) {
@@ -105,7 +105,7 @@ Task<result<Lease, Failure>> Pool::acquire(Context ctx, Reuse reuse) {
   co_return co_await connect(ctx);  // the slot came along
 }
 
-Task<result<Lease, Failure>> Pool::connect(Context ctx) {
+Task<result<Lease, Failure>> Pool::connect(const Context& ctx) {
   // Gives the slot on unless a connection comes of it.
   struct Slot {
     explicit Slot(Pool& p) : pool(&p) {}

@@ -62,7 +62,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   /// A cancelled wait consumes nothing.
   /// Failures: connect (refused, unreachable, no connection within `connect_timeout`; retriable), timeout and cancelled
   /// from `ctx`.
-  [[nodiscard]] concurrency::Task<boost::system::result<Lease, Failure>> acquire(concurrency::Context ctx, Reuse reuse);
+  [[nodiscard]] concurrency::Task<boost::system::result<Lease, Failure>> acquire(const concurrency::Context& ctx,
+                                                                                 Reuse reuse);
 
   [[nodiscard]] const boost::asio::ip::tcp::endpoint& server() const { return server_; }
   [[nodiscard]] std::size_t idle() const { return idle_.size(); }
@@ -72,7 +73,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   friend class Lease;
   using Handover = std::shared_ptr<Connection>;  // to a waiter: an idle connection, or null: leave to open one
 
-  concurrency::Task<boost::system::result<Lease, Failure>> connect(concurrency::Context ctx);
+  concurrency::Task<boost::system::result<Lease, Failure>> connect(const concurrency::Context& ctx);
   void give_back(std::shared_ptr<Connection> connection);
   void release_slot();
   void forget(Connection& connection);

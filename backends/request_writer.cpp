@@ -1,13 +1,16 @@
 #include "backends/request_writer.hpp"
 
 #include "backends/detail/message.hpp"
+#include "backends/detail/words.hpp"
 
 namespace sluice::backends {
 
 namespace {
 
+/// Nothing that ends a word, or the line.
 bool is_one_word(std::string_view text) {
-  return detail::is_clean(text) && text.find(' ') == text.npos && text.find('\t') == text.npos;
+  using namespace detail;
+  return !any_word(text, [](std::uint64_t word) { return has_less(word, ' ' + 1) | has_byte(word, 0x7f); });
 }
 
 }  // namespace

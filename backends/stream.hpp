@@ -29,15 +29,15 @@ class Stream {
 
   /// The next bytes of the request's body; `is_last` ends it. False: nothing more of it is wanted; if the connection
   /// broke, receiving tells.
-  [[nodiscard]] concurrency::Task<bool> send(concurrency::Context ctx, std::string_view bytes, bool is_last);
+  [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view bytes, bool is_last);
 
   /// Waits for the head of the response, not longer than the backend's timeout.
   /// Failures: those of Connection::exchange.
-  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(concurrency::Context ctx);
-  /// The next bytes of the response's body in place of `piece`; true with the last ones, which may be none. What is not
-  /// taken waits here up to a bound, then at the server.
-  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(concurrency::Context ctx,
-                                                                                std::string& piece);
+  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(const concurrency::Context& ctx);
+  /// Lets `piece` be the next bytes of the response's body, until the next call; true with the last ones, which may be
+  /// none. What is not taken waits here up to a bound, then at the server.
+  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(const concurrency::Context& ctx,
+                                                                                std::string_view& piece);
   /// Whether receive() would not wait.
   [[nodiscard]] bool has_news() const;
   /// Why the attempt counts as failed, if whoever gave it up knows better than "cancelled".

@@ -25,7 +25,7 @@ namespace detail {
 // dies, and whoever finds it there takes a reference first, which fails for one that is dying.
 class ContextNode {
  public:
-  explicit ContextNode(NodePtr parent) : parent_(std::move(parent)) {}
+  ContextNode(NodePtr parent, unsigned references) : refs_(references), parent_(std::move(parent)) {}
   ContextNode(const ContextNode&) = delete;
   ContextNode& operator=(const ContextNode&) = delete;
 
@@ -35,7 +35,7 @@ class ContextNode {
   void add_ref() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
   // A loop, since a chain of contexts may be longer than the stack is deep.
   static void release(ContextNode* node) noexcept {
-    while (node != nullptr && node->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+    while (node != nullptr && (node->has_one_owner() || node->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)) {
       node->leave_parent();
       ContextNode* const parent = node->parent_.detach();
       delete node;
@@ -45,7 +45,6 @@ class ContextNode {
 
   [[nodiscard]] ContextNode* state() const { return state_; }
   [[nodiscard]] bool is_done() const noexcept { return phase_.load(std::memory_order_acquire) != kOpen; }
-
   // It and all its descendants are done.
   [[nodiscard]] bool has_ended() const noexcept { return phase_.load(std::memory_order_acquire) == kEnded; }
 
@@ -68,7 +67,8 @@ class ContextNode {
 
   void end(const error_code& err, const error_code& cause) noexcept;
 
-  // The deadline is armed in three steps, because once the node follows a parent, any thread may end it.
+  // The deadline is armed in three steps, as any thread may end a node that follows a parent. arm() takes over a
+  // reference that the node was made with.
   void prepare(Loop& loop) {
     timer_.emplace(*this);
     loop_.store(&loop, std::memory_order_relaxed);
@@ -119,6 +119,11 @@ class ContextNode {
   }
   void disarm_here(Loop& loop) noexcept;
 
+  // Whether the caller's reference is the last: only a parent that has this node in its list could make another.
+  [[nodiscard]] bool has_one_owner() const noexcept {
+    return refs_.load(std::memory_order_acquire) == 1 && followed_ == nullptr;
+  }
+
   bool try_add_ref() noexcept {
     auto refs = refs_.load(std::memory_order_relaxed);
     while (refs != 0) {
@@ -136,7 +141,7 @@ class ContextNode {
     followed_ = nullptr;
   }
 
-  std::atomic<unsigned> refs_{1};
+  std::atomic<unsigned> refs_;
   std::atomic<int> phase_{kOpen};    // kEnding until all descendants are done, too
   NodePtr parent_;                   // keeps values and ancestors alive
   ContextNode* state_ = nullptr;     // who knows whether this context is done
@@ -234,7 +239,6 @@ void ContextNode::on_deadline(TimerEntry& entry, bool expired) noexcept {
 }
 
 void ContextNode::arm(Loop& loop, TimePoint deadline, TimePoint now) {
-  add_ref();
   loop.arm(*timer_, deadline, now);
 }
 
@@ -259,22 +263,20 @@ void ContextNode::disarm_here(Loop& loop) noexcept {
 bool ContextWaiter::subscribe(const Context& ctx) {
   ContextNode* const node = ctx.node_.get();
   if (node == nullptr || node->state() == nullptr) return true;  // never done
-  node->state()->add_ref();
-  node_ = NodePtr(node->state());
+  node_ = node->state();
   return node_->subscribe(*this);
 }
 
 bool ContextWaiter::unsubscribe() noexcept {
-  if (!node_) return true;
-  const bool was_linked = node_->unsubscribe(*this);
-  node_ = NodePtr();
-  return was_linked;
+  ContextNode* const node = std::exchange(node_, nullptr);
+  return node == nullptr || node->unsubscribe(*this);
 }
 
 AfterFunc::AfterFunc() : executor_(Loop::current().executor()) {}
 
 void AfterFunc::start(const std::shared_ptr<AfterFunc>& self, const Context& ctx) {
   self->self_ = self;
+  self->ctx_ = ctx;
   if (!self->subscribe(ctx)) {
     self->notify();
   } else if (!self->may_be_notified()) {
@@ -288,6 +290,7 @@ void AfterFunc::notify() noexcept {
 
 bool AfterFunc::stop() noexcept {
   if (stopped_.exchange(true) || !unsubscribe()) return false;
+  ctx_ = Context();
   self_.reset();
   return true;
 }
@@ -341,8 +344,11 @@ const void* Context::find_value(const void* key) const noexcept {
 
 void Cancel::operator()(error_code cause) const noexcept {
   if (!ctx_.node_ || ctx_.node_->has_ended()) return;
-  const Context keep = ctx_;
+  const Context keep = ctx_;  // whom this wakes on another thread may destroy the Cancel
   keep.node_->end(Error::canceled, cause);
+}
+Cancel::~Cancel() {
+  if (ctx_.node_ && !ctx_.node_->has_ended()) ctx_.node_->end(Error::canceled, {});
 }
 
 Cancellable with_cancel(const Context& parent) {
@@ -350,29 +356,29 @@ Cancellable with_cancel(const Context& parent) {
 }
 
 Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code cause) {
-  NodePtr node(new ContextNode(parent.node_));
   ContextNode* const ancestor = parent.node_ ? parent.node_->state() : nullptr;
   const TimePoint inherited = ancestor != nullptr ? ancestor->deadline_ : TimePoint::max();
   // A deadline that the parent's comes before needs no timer of its own.
   const bool own = deadline < inherited;
+  constexpr unsigned kHandles = 2;  // the context and its Cancel
+  auto* const node = new ContextNode(parent.node_, kHandles + (own ? 1U : 0U));
   node->deadline_ = own ? deadline : inherited;
   if (own) {
     node->deadline_cause_ = cause;
     node->prepare(Loop::current());
   }
   node->follow(ancestor);
-  if (own && !node->is_done()) {
+  if (own) {
     Loop& loop = Loop::current();
     const TimePoint now = loop.turn_time();
-    if (deadline <= now) {
-      node->end(Error::deadline_exceeded, cause);
+    if (deadline <= now) node->end(Error::deadline_exceeded, cause);
+    if (node->is_done()) {
+      ContextNode::release(node);
     } else {
       node->arm(loop, deadline, now);
     }
   }
-  Context ctx(std::move(node));
-  Cancel cancel(ctx);
-  return Cancellable(std::move(ctx), std::move(cancel));
+  return Cancellable(Context(NodePtr(node)), Cancel(Context(NodePtr(node))));
 }
 
 Cancellable with_timeout(const Context& parent, Duration timeout, error_code cause) {
@@ -380,7 +386,7 @@ Cancellable with_timeout(const Context& parent, Duration timeout, error_code cau
 }
 
 Context with_value_erased(const Context& parent, const void* key, std::shared_ptr<const void> value) {
-  NodePtr node(new ContextNode(parent.node_));
+  NodePtr node(new ContextNode(parent.node_, 1));
   node->state_ = parent.node_ ? parent.node_->state() : nullptr;
   node->key_ = key;
   node->value_ = std::move(value);
@@ -388,7 +394,7 @@ Context with_value_erased(const Context& parent, const void* key, std::shared_pt
 }
 
 Context without_cancel(const Context& parent) {
-  return parent.node_ ? Context(NodePtr(new ContextNode(parent.node_))) : parent;
+  return parent.node_ ? Context(NodePtr(new ContextNode(parent.node_, 1))) : parent;
 }
 
 }  // namespace sluice::concurrency

@@ -55,7 +55,7 @@ class NodePtr {
 template <class Key>
 inline constexpr char key_address = 0;
 
-/// Something to be told when a context is done. Linked into its node, without owning it.
+/// Something to be told when a context is done. Linked into its node, which somebody else keeps alive meanwhile.
 class ContextWaiter {
  public:
   ContextWaiter() = default;
@@ -70,14 +70,14 @@ class ContextWaiter {
  protected:
   ~ContextWaiter() = default;
   /// Whether `notify` is ever to be expected: not so for a context that can never be done.
-  [[nodiscard]] bool may_be_notified() const { return static_cast<bool>(node_); }
+  [[nodiscard]] bool may_be_notified() const { return node_ != nullptr; }
 
  private:
   friend class ContextNode;
   /// Called once at most, under the node's lock, on the thread that cancels: only marks and posts.
   virtual void notify() noexcept = 0;
 
-  NodePtr node_;
+  ContextNode* node_ = nullptr;
   ContextWaiter* next_ = nullptr;
   ContextWaiter* previous_ = nullptr;
   bool linked_ = false;
@@ -143,7 +143,7 @@ class Cancel {
     }
     return *this;
   }
-  ~Cancel() { (*this)(); }
+  ~Cancel();
 
   /// All descendants are done when this returns, also if another thread cancels at the same time. `cause` is what
   /// cause() tells; none: the same as err().
@@ -228,6 +228,7 @@ class AfterFunc : public ContextWaiter {
 
   Executor executor_;
   std::atomic<bool> stopped_{false};
+  Context ctx_;
   std::shared_ptr<AfterFunc> self_;
 };
 

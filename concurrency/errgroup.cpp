@@ -5,11 +5,6 @@
 namespace sluice::concurrency {
 namespace detail {
 
-void GroupState::started() {
-  const std::lock_guard lock(mutex);
-  ++running;
-}
-
 void GroupState::fail(boost::system::error_code ec, std::exception_ptr thrown) noexcept {
   {
     const std::lock_guard lock(mutex);
@@ -22,8 +17,9 @@ void GroupState::fail(boost::system::error_code ec, std::exception_ptr thrown) n
 
 void GroupState::ended(boost::system::error_code ec, std::exception_ptr thrown) noexcept {
   if (ec || thrown != nullptr) fail(ec, std::move(thrown));
-  const std::lock_guard lock(mutex);
-  if (--running == 0) wake_all();
+  if (running.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const std::lock_guard lock(mutex);  // who is about to wait has either seen the end, or stands in the line
+  if (running.load(std::memory_order_relaxed) == 0) wake_all();
 }
 
 }  // namespace detail
@@ -50,7 +46,7 @@ Task<Result<>> ErrGroup::wait_for(std::shared_ptr<detail::GroupState> state, Con
   bool running = false;
   {
     const std::lock_guard lock(state->mutex);
-    running = state->running != 0;
+    running = state->running.load(std::memory_order_acquire) != 0;
     if (running) state->waiters.push_back(waiter);
   }
   Result<> waited;

@@ -8,6 +8,7 @@
 #include "concurrency/task.hpp"
 #include "concurrency/wait.hpp"
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -28,11 +29,11 @@ class GroupState : public Gathering {
  public:
   explicit GroupState(Cancel cancel) : cancel_(std::move(cancel)) {}
 
-  void started();
+  void started() noexcept { running.fetch_add(1, std::memory_order_relaxed); }
   void ended(boost::system::error_code ec, std::exception_ptr thrown) noexcept;
   void cancel() const noexcept { cancel_(); }
 
-  std::size_t running = 0;
+  std::atomic<std::size_t> running{0};
   boost::system::error_code error;
   std::exception_ptr exception;
   std::optional<Semaphore> limit;

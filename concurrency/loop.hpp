@@ -73,13 +73,14 @@ class Loop {
   /// called from there. What is counted from it ends too early by as long as the coroutine has run since.
   [[nodiscard]] TimePoint turn_time() {
     if (!is_resuming_) return now();
-    if (turn_time_ == TimePoint()) turn_time_ = now();
-    return turn_time_;
+    return turn_time_ == TimePoint() ? renew_turn_time() : turn_time_;
   }
   [[nodiscard]] Random& random() { return random_; }
   /// Whether other coroutines are ready to go on.
   [[nodiscard]] bool has_others_ready() const { return ready_ != nullptr || is_in_mid_turn_; }
 
+  /// Now, which is the time of the turn from here on.
+  TimePoint renew_turn_time() { return turn_time_ = now(); }
   void arm(TimerEntry& entry, TimePoint expiry) { arm(entry, expiry, turn_time()); }
   /// For who has just asked for the time.
   void arm(TimerEntry& entry, TimePoint expiry, TimePoint now);

@@ -1,6 +1,8 @@
 // Formats and escapes lines of the access log by hand.
 #include "gateway/access_line.hpp"
 
+#include "backends/detail/words.hpp"
+
 #include <charconv>
 #include <cstring>
 
@@ -32,9 +34,9 @@ class Out {
   }
 
   void put_number(std::int64_t number) {
-    char digits[20];
-    const auto result = std::to_chars(digits, digits + sizeof digits, number);
-    put(std::string_view(digits, static_cast<std::size_t>(result.ptr - digits)));
+    const auto result = std::to_chars(at_, end_, number);
+    if (result.ec != std::errc()) is_full_ = true;
+    if (!is_full_) at_ = result.ptr;
   }
 
   void put_three_digits(unsigned number) {
@@ -103,30 +105,21 @@ bool is_plain(unsigned char byte) {
   return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-// Where the first byte is that is not plain, or the end; most texts have none, so eight bytes are looked at together
-// first (a borrow or carry can only spread from one that is not).
-std::size_t skip_plain(std::string_view text, std::size_t i) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101U;
-  for (; text.size() - i >= sizeof kOnes; i += sizeof kOnes) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data() + i, sizeof word);
-    const std::uint64_t below_space = word - kOnes * 0x20;
-    const std::uint64_t delete_or_above = word + kOnes;
-    const std::uint64_t quote = (word ^ kOnes * '"') - kOnes;
-    const std::uint64_t backslash = (word ^ kOnes * '\\') - kOnes;
-    if (((word | below_space | delete_or_above | quote | backslash) & kOnes << 7U) != 0) break;
-  }
-  while (i < text.size() && is_plain(byte_at(text, i))) ++i;
-  return i;
+bool is_all_plain(std::string_view text) {
+  using namespace backends::detail;
+  return !any_word(text, [](std::uint64_t word) {
+    return has_less(word, ' ') | has_byte(word, 0x7f) | has_high(word) | has_byte(word, '"') | has_byte(word, '\\');
+  });
 }
 
 // Calls `escape(i)` for each byte that is not plain, which returns how many bytes it dealt with; copies the others.
 template <class Escape>
 void put_escaped(Out& out, std::string_view text, Escape escape) {
+  if (is_all_plain(text)) return out.put(text);  // as most are
   std::size_t i = 0;
   while (i < text.size()) {
     const std::size_t begin = i;
-    i = skip_plain(text, i);
+    while (i < text.size() && is_plain(byte_at(text, i))) ++i;
     out.put(text.substr(begin, i - begin));
     if (i < text.size()) i += escape(i);
   }

@@ -61,7 +61,7 @@ CallAnswerPtr learn(const Question& what, CallResult result, TimePoint asked_at,
   return answer;
 }
 
-Task<CallAnswerPtr> attempt(Context ctx, Question what) {
+Task<CallAnswerPtr> attempt(const Context& ctx, Question what) {
   const bool is_conditional = can_validate(what);
   const std::shared_ptr<const Request> request = is_conditional ? conditional(what) : what.request;
   TimePoint asked_at = Loop::current().now();
@@ -84,7 +84,7 @@ Task<CallAnswerPtr> attempt(Context ctx, Question what) {
 }
 
 /// The attempt that is shared. No client's deadline is that of the others.
-Task<Result<CallAnswerPtr>> fly(Context ctx, Question what) {
+Task<Result<CallAnswerPtr>> fly(const Context& ctx, Question what) {
   const auto bounded = concurrency::with_timeout(ctx, what.plan->longest);
   CallAnswerPtr answer = co_await attempt(bounded.ctx, std::move(what));
   co_return answer;
@@ -119,10 +119,10 @@ bool fits(const CallPlan& plan, const backends::Body& body) {
   return plan.shape.is_identity() || plan.shape.fits(json_of(body));
 }
 
-Task<bool> fits_in_turns(Context ctx, const CallPlan& plan, const backends::Body& body) {
+Task<bool> fits_in_turns(const Context& ctx, const CallPlan& plan, const backends::Body& body) {
   if (plan.shape.is_identity()) co_return true;
   Shaping fitting(plan.shape, json_of(body), nullptr);
-  const bool is_over = co_await in_turns(std::move(ctx), fitting);
+  const bool is_over = co_await in_turns(ctx, fitting);
   co_return is_over&& fitting.fits();
 }
 
@@ -135,7 +135,7 @@ std::optional<Duration> CallAnswer::fresh_for(Duration ttl) const {
   return std::max(Duration(0), std::min(ttl, *lifetime) - age);
 }
 
-Task<CallAnswerPtr> ask(Context ctx, Question what) {
+Task<CallAnswerPtr> ask(const Context& ctx, Question what) {
   const CallPlan& plan = *what.plan;
   if (!plan.config.cache->coalesce || sends_credentials(plan, *what.request)) {
     CallAnswerPtr own = co_await attempt(ctx, what);

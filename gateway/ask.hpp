@@ -29,7 +29,7 @@ using CallAnswerPtr = std::shared_ptr<const CallAnswer>;
 /// Whether a body has what the call takes of it.
 [[nodiscard]] bool fits(const CallPlan& plan, const backends::Body& body);
 /// The same while others have their turn; false, too, if `ctx` is done before. `body` must live until this ends.
-[[nodiscard]] concurrency::Task<bool> fits_in_turns(concurrency::Context ctx, const CallPlan& plan,
+[[nodiscard]] concurrency::Task<bool> fits_in_turns(const concurrency::Context& ctx, const CallPlan& plan,
                                                     const backends::Body& body);
 /// Whether going through a body, to find or take something of it, would make others late.
 [[nodiscard]] bool is_large(const backends::Body& body);
@@ -40,7 +40,7 @@ using CallAnswerPtr = std::shared_ptr<const CallAnswer>;
 /// Each who waits keeps its own deadline and cancellation; the attempt goes on while anybody waits, until
 /// `plan.longest` after its start, and its end wakes all. An entry with a validator is validated, and renewed if it is
 /// unchanged. A 404 or 410 removes the entry. Failures: those of Backend::call, timeout and cancelled from `ctx`.
-[[nodiscard]] concurrency::Task<CallAnswerPtr> ask(concurrency::Context ctx, Question what);
+[[nodiscard]] concurrency::Task<CallAnswerPtr> ask(const concurrency::Context& ctx, Question what);
 
 /// Asks in the background, unless the same is being asked.
 void refresh(Question what);

@@ -90,45 +90,44 @@ std::shared_ptr<const StaleEntry> Call::find_stored(TimePoint now) const {
   return is_of_use ? found : nullptr;
 }
 
-Task<bool> Call::fetch(Context ctx, const Calls* calls) {
+Task<bool> Call::fetch(const Context& parent, const Calls* calls) {
   start_ = Loop::current().turn_time();
   for (std::size_t input : plan_.inputs) {
     const Fragment& needed = (*calls)[input].fragment();
     if (!needed.has_data()) co_return lacks(needed.root_cause());
   }
   // While it waited for others: what is stored may be served, but no server has to do with that.
-  const bool is_over = ctx.is_done();
-  if (is_over && !plan_.config.cache) co_return is_late(ctx);
-  if (is_for_each()) co_return co_await fetch_each(std::move(ctx), calls);
+  const bool is_over = parent.is_done();
+  if (is_over && !plan_.config.cache) co_return is_late(parent);
+  if (is_for_each()) co_return co_await fetch_each(parent, calls);
   Found found;
   if (needs_search(*calls)) {
-    const bool is_searched = co_await search(ctx, calls, &found);
-    if (!is_searched) co_return is_late(ctx);
+    const bool is_searched = co_await search(parent, calls, &found);
+    if (!is_searched) co_return is_late(parent);
   }
   if (!prepare(*calls, found)) co_return false;
   const bool is_large_stored = stored_ && is_large(*stored_->body);
-  if (is_large_stored) co_await check_stored(ctx);
+  if (is_large_stored) co_await check_stored(parent);
   if (use_stored_without_asking()) {
     if (unshaped_ == nullptr) co_return true;
-    co_return co_await finish(std::move(ctx), true);
+    co_return co_await finish(parent, true);
   }
-  if (is_over) co_return is_late(ctx);
+  if (is_over) co_return is_late(parent);
   if (wish_.only_if_cached) {
     fail(Reason::timeout);
     co_return false;
   }
-  if (is_large_stored && stored_) shape_stored(ctx);
-  concurrency::Cancel cancel;
+  if (is_large_stored && stored_) shape_stored(parent);
+  std::optional<concurrency::Cancellable> bounded;
   if (plan_.config.timeout && item_.empty()) {  // that of all elements together is over them
-    auto bounded = concurrency::with_timeout(ctx, *plan_.config.timeout);
-    ctx = bounded.ctx;
-    cancel = std::move(bounded.cancel);
+    bounded = concurrency::with_timeout(parent, *plan_.config.timeout);
   }
+  const Context& ctx = bounded ? bounded->ctx : parent;
   // Of `first` another call may still be fresh: there stale data is for the end.
   if (plan_.is_json && stored_ && plan_.config.cache->stale_after &&
       may_replace_errors(start_ + *plan_.config.cache->stale_after)) {
     const bool succeeded = co_await fetch_or_be_slow(ctx);
-    co_return co_await finish(std::move(ctx), succeeded);
+    co_return co_await finish(ctx, succeeded);
   }
   if (key_.empty()) {  // nothing is stored of it
     auto asking = plan_.config.follow_redirects == 0
@@ -137,12 +136,12 @@ Task<bool> Call::fetch(Context ctx, const Calls* calls) {
     const CallAnswer answer = co_await std::move(asking);
     const bool succeeded = take(answer);
     if (unshaped_ == nullptr) co_return succeeded;
-    co_return co_await finish(std::move(ctx), succeeded);
+    co_return co_await finish(ctx, succeeded);
   }
   const CallAnswerPtr answer = co_await ask(ctx, question());
   const bool succeeded = take(*answer);
   if (unshaped_ == nullptr && !stored_shape_) co_return succeeded;
-  co_return co_await finish(std::move(ctx), succeeded);
+  co_return co_await finish(ctx, succeeded);
 }
 
 bool Call::use_stored_without_asking() {
@@ -173,7 +172,7 @@ bool Call::suits_the_client() const {
   return standing_ == Freshness::if_error && wish_.accepts_stale(age, -left);
 }
 
-Task<bool> Call::fetch_or_be_slow(Context ctx) {
+Task<bool> Call::fetch_or_be_slow(const Context& ctx) {
   Channel<CallAnswerPtr> answer(1);
   auto [call_ctx, cancel_call] = concurrency::with_timeout(incoming_.deployment->background, plan_.longest);
   const auto cancel = std::make_shared<const concurrency::Cancel>(std::move(cancel_call));
@@ -200,7 +199,7 @@ Task<bool> Call::fetch_or_be_slow(Context ctx) {
 
 Task<> Call::ask_for(Context ctx, Question what, Channel<CallAnswerPtr> answer,
                      std::shared_ptr<const concurrency::Cancel> cancel) {
-  CallAnswerPtr result = co_await ask(std::move(ctx), std::move(what));
+  CallAnswerPtr result = co_await ask(ctx, std::move(what));
   (void)answer.try_send(std::move(result));
   cancel.reset();  // kept until now, as its end cancels
 }

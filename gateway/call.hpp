@@ -82,7 +82,7 @@ class Call {
   /// Gets the data from the backend, or what is stored while it may be used without asking; true if that gave any.
   /// Otherwise the failure stands in fragment().reason, and degrade() decides what takes its place.
   /// Ends at the latest when `ctx` is done. `calls` are all of the endpoint; those that it needs have ended.
-  concurrency::Task<bool> fetch(concurrency::Context ctx, const Calls* calls);
+  concurrency::Task<bool> fetch(const concurrency::Context& ctx, const Calls* calls);
 
   /// To be told once of each call that it needs; true when that was the last, and fetch() may begin.
   [[nodiscard]] bool input_ended() { return --awaited_ == 0; }
@@ -106,7 +106,7 @@ class Call {
   /// Whether what is stored may stand in for an answer at the time `when`.
   [[nodiscard]] bool may_replace_errors(concurrency::TimePoint when) const;
   /// Asks, but takes what is stored after `stale_after`. As fetch().
-  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(concurrency::Context ctx);
+  [[nodiscard]] concurrency::Task<bool> fetch_or_be_slow(const concurrency::Context& ctx);
   [[nodiscard]] Question question() const;
   /// What is stored was found unchanged: it is the data, and fresh.
   void renew();
@@ -137,12 +137,12 @@ class Call {
   struct StoredShape;
 
   [[nodiscard]] bool needs_search(const Calls& calls) const;
-  [[nodiscard]] concurrency::Task<bool> search(concurrency::Context ctx, const Calls* calls, Found* found);
+  [[nodiscard]] concurrency::Task<bool> search(const concurrency::Context& ctx, const Calls* calls, Found* found);
   [[nodiscard]] bool prepare(const Calls& calls, const Found& found);
-  [[nodiscard]] concurrency::Task<> check_stored(concurrency::Context ctx);
+  [[nodiscard]] concurrency::Task<> check_stored(const concurrency::Context& ctx);
   void shape_stored(const concurrency::Context& ctx);
   static concurrency::Task<> run_shaping(concurrency::Context ctx, std::shared_ptr<StoredShape> stored);
-  [[nodiscard]] concurrency::Task<bool> finish(concurrency::Context ctx, bool succeeded);
+  [[nodiscard]] concurrency::Task<bool> finish(const concurrency::Context& ctx, bool succeeded);
   [[nodiscard]] bool lacks(std::optional<RootCause> root);
   [[nodiscard]] bool is_late(const concurrency::Context& ctx);
   [[nodiscard]] bool is_for_each() const { return plan_.array && item_.empty(); }

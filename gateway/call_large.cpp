@@ -26,7 +26,7 @@ bool Call::needs_search(const Calls& calls) const {
 }
 
 /// Looks up what the templates need of large JSON; false if `ctx` is done before.
-Task<bool> Call::search(Context ctx, const Calls* calls, Found* found) {
+Task<bool> Call::search(const Context& ctx, const Calls* calls, Found* found) {
   const auto add = [&](std::size_t call, const JsonPointer& pointer) {
     if (call != JsonReference::kItem) found->emplace_back(&pointer, (*calls)[call].fragment().bytes);
   };
@@ -42,8 +42,8 @@ Task<bool> Call::search(Context ctx, const Calls* calls, Found* found) {
 }
 
 /// Whether what is stored, and is large, is of use.
-Task<> Call::check_stored(Context ctx) {
-  const bool does_fit = co_await fits_in_turns(std::move(ctx), plan_, *stored_->body);
+Task<> Call::check_stored(const Context& ctx) {
+  const bool does_fit = co_await fits_in_turns(ctx, plan_, *stored_->body);
   if (!does_fit) stored_.reset();
 }
 
@@ -56,13 +56,13 @@ void Call::shape_stored(const Context& ctx) {
 
 Task<> Call::run_shaping(Context ctx, std::shared_ptr<StoredShape> stored) {
   Shaping shaping(stored->plan.shape, json_of(*stored->entry->body), stored->shaped.get());
-  const bool is_over = co_await in_turns(std::move(ctx), shaping);
+  const bool is_over = co_await in_turns(ctx, shaping);
   stored->is_done = is_over && shaping.fits();
   stored->is_over = true;
 }
 
 /// Shapes what is large: the data that was got, or else the stored data that may replace it.
-Task<bool> Call::finish(Context ctx, bool succeeded) {
+Task<bool> Call::finish(const Context& ctx, bool succeeded) {
   if (!succeeded) {
     while (stored_shape_ && !stored_shape_->is_over && !ctx.is_done()) co_await pause();
     co_return false;

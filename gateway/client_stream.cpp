@@ -23,7 +23,7 @@ ClientStream::ClientStream(Session& session, const Incoming& incoming) : session
   session_.parser_.stream_body();
 }
 
-Task<ClientStream::Body> ClientStream::receive(Context ctx, std::string& piece) {
+Task<ClientStream::Body> ClientStream::receive(const Context& ctx, std::string& piece) {
   Session& client = session_;
   piece.clear();
   const bool waits_for_us = client.parser_.state() == State::head && client.parser_.expects_continue();
@@ -97,12 +97,12 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
   last_progress_ = Loop::current().turn_time();
 }
 
-Task<bool> ClientStream::flush(Context ctx) {
+Task<bool> ClientStream::flush(const Context& ctx) {
   if (is_head_sent_) co_return true;
-  co_return co_await send(std::move(ctx), std::string_view(), false);
+  co_return co_await send(ctx, std::string_view(), false);
 }
 
-Task<bool> ClientStream::send(Context ctx, std::string_view piece, bool is_last) {
+Task<bool> ClientStream::send(const Context& ctx, std::string_view piece, bool is_last) {
   if (is_bodyless_) piece = {};  // to a HEAD that was made a GET
   const backends::Frame frame(is_chunked_, piece.size(), is_last);
   Buffers rest{asio::buffer(session_.head_), asio::buffer(frame.before()), asio::buffer(piece),
@@ -113,12 +113,6 @@ Task<bool> ClientStream::send(Context ctx, std::string_view piece, bool is_last)
     session_.head_.append(frame.before()).append(piece).append(frame.after());
     rest = {asio::buffer(session_.head_)};
   }
-  const bool is_written = co_await write(std::move(ctx), rest);
-  if (is_written && is_last) session_.streamed_->is_whole = true;
-  co_return is_written;
-}
-
-Task<bool> ClientStream::write(Context ctx, Buffers& rest) {
   co_await concurrency::detail::AfterOthers();
   while (asio::buffer_size(rest) != 0) {
     if (session_.gone_) co_return false;
@@ -136,6 +130,7 @@ Task<bool> ClientStream::write(Context ctx, Buffers& rest) {
     session_.written_ += size;
     last_progress_ = Loop::current().turn_time();
   }
+  if (is_last) session_.streamed_->is_whole = true;
   co_return true;
 }
 

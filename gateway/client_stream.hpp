@@ -35,7 +35,7 @@ class ClientStream final : public backends::InterimSink {
   };
   /// Puts the next bytes of the request's body in place of `piece`. The first call says 100 (Continue) to a client that
   /// waits for it.
-  [[nodiscard]] concurrency::Task<Body> receive(concurrency::Context ctx, std::string& piece);
+  [[nodiscard]] concurrency::Task<Body> receive(const concurrency::Context& ctx, std::string& piece);
   /// Whether receive() waits for the client.
   [[nodiscard]] bool is_waited_for() const { return is_waited_for_; }
 
@@ -45,9 +45,9 @@ class ClientStream final : public backends::InterimSink {
   /// gateway adds. `length` is what Content-Length said, also where the reply has no body. It goes out with the first
   /// bytes that are sent, or by flush().
   void start(const Reply& reply, backends::Headers& headers, std::optional<std::uint64_t> length);
-  [[nodiscard]] concurrency::Task<bool> flush(concurrency::Context ctx);
+  [[nodiscard]] concurrency::Task<bool> flush(const concurrency::Context& ctx);
   /// False when the client is gone, or `ctx` done.
-  [[nodiscard]] concurrency::Task<bool> send(concurrency::Context ctx, std::string_view piece, bool is_last);
+  [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view piece, bool is_last);
   /// The client does not take what it is sent: nothing more can be said to it.
   void give_up();
 
@@ -57,7 +57,6 @@ class ClientStream final : public backends::InterimSink {
 
  private:
   using Buffers = std::array<boost::asio::const_buffer, 4>;
-  concurrency::Task<bool> write(concurrency::Context ctx, Buffers& rest);
   Session& session_;
   const Incoming& incoming_;
   bool is_bodyless_ = false;

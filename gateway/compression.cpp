@@ -119,7 +119,7 @@ bool is_compressible(const Reply& reply, const Incoming& incoming) {
   });
 }
 
-concurrency::Task<> compress(concurrency::Context ctx, Reply& reply, const Incoming& incoming) {
+concurrency::Task<> compress(const concurrency::Context& ctx, Reply& reply, const Incoming& incoming) {
   const Coding coding = accepted_coding(incoming.parser.headers());
   const std::uint64_t size = reply.content_length();
   const bool is_small = size < incoming.endpoint->config.compression->min_size;

@@ -21,6 +21,6 @@ enum class Coding {
 
 /// Compresses the body, in place, if the client wants it and it gets shorter. Other work of the worker goes on in
 /// between; at the end of `ctx` a body that is not done by then stays as it was. Do not move `reply` afterwards.
-concurrency::Task<> compress(concurrency::Context ctx, Reply& reply, const Incoming& incoming);
+concurrency::Task<> compress(const concurrency::Context& ctx, Reply& reply, const Incoming& incoming);
 
 }  // namespace sluice::gateway

@@ -18,7 +18,7 @@ concurrency::Duration deadline_of(const EndpointPlan& endpoint, const RequestPar
   return ms ? std::min<concurrency::Duration>(configured, *ms) : configured;
 }
 
-concurrency::Task<> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming,
+concurrency::Task<> answer(const concurrency::Context& ctx, const EndpointPlan& endpoint, const Incoming& incoming,
                            Reply& reply) {
   Calls calls;
   calls.reserve(endpoint.calls.size());

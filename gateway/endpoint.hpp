@@ -14,7 +14,7 @@ namespace sluice::gateway {
                                                 const DeadlineHeader& header, const Counter& malformed);
 
 /// Makes the reply by the deadline of `ctx`, whatever backends do. `incoming` must live until the reply is written.
-concurrency::Task<> answer(concurrency::Context ctx, const EndpointPlan& endpoint, const Incoming& incoming,
+concurrency::Task<> answer(const concurrency::Context& ctx, const EndpointPlan& endpoint, const Incoming& incoming,
                            Reply& reply);
 
 }  // namespace sluice::gateway

@@ -20,10 +20,10 @@ struct Ended {
 };
 
 // The channel has room for every call, so sending never waits; the calls outlive the group.
-Task<> run(Context ctx, Calls* calls, std::size_t index, Channel<Ended> ended) {
+Task<> run(const Context& ctx, Calls* calls, std::size_t index, Channel<Ended> ended) {
   bool succeeded = false;
   try {
-    succeeded = co_await (*calls)[index].fetch(std::move(ctx), calls);
+    succeeded = co_await (*calls)[index].fetch(ctx, calls);
   } catch (const std::exception& e) {  // out of memory, or a defect: it costs this call, not the reply
     log_error("call " + (*calls)[index].plan().config.name + ": " + e.what());
     (*calls)[index].fail(backends::Reason::invalid);
@@ -33,7 +33,7 @@ Task<> run(Context ctx, Calls* calls, std::size_t index, Channel<Ended> ended) {
 
 }  // namespace
 
-Task<> fan_out_merge(Context ctx, Calls& calls, std::optional<std::size_t> quorum) {
+Task<> fan_out_merge(const Context& ctx, Calls& calls, std::optional<std::size_t> quorum) {
   auto [group, calls_ctx] = ErrGroup::with_context(ctx);
   Channel<Ended> ended(calls.size());
   std::size_t running = 0;
@@ -76,7 +76,7 @@ Task<> fan_out_merge(Context ctx, Calls& calls, std::optional<std::size_t> quoru
   (void)co_await group.wait();
 }
 
-Task<std::optional<std::size_t>> fan_out_first(Context ctx, Calls& calls,
+Task<std::optional<std::size_t>> fan_out_first(const Context& ctx, Calls& calls,
                                                std::optional<std::chrono::nanoseconds> stagger) {
   auto [group, calls_ctx] = ErrGroup::with_context(ctx);
   Channel<Ended> ended(calls.size());

@@ -84,16 +84,20 @@ const std::optional<std::string>& name_of(Forwarding::Field field, const AddedHe
   return names.via;
 }
 
-Forwarding forwarding_of(const RequestParser& request, const std::string& client, bool is_trusted,
-                         const AddedHeaders& names) {
-  Forwarding made;
-  made.is_trusted = is_trusted;
+namespace {
+
+std::shared_ptr<const Forwarding> forwarding_of(const RequestParser& request, const std::string& client,
+                                                bool is_trusted, const AddedHeaders& names, std::string& scratch) {
+  auto made = concurrency::detail::make_recycled<Forwarding>();
+  made->is_trusted = is_trusted;
   const backends::Headers& asked = request.headers();
   const std::string_view host = asked.find("Host").value_or("");
+  scratch.clear();
+  backends::HeadWriter writer(scratch);
   for (const Forwarding::Field field : kAll) {
     const auto& name = name_of(field, names);
     if (!name) continue;
-    RecycledString& value = made.values[field];
+    RecycledString& value = made->values[field];
     if (is_trusted || field == Forwarding::via) value = believed(field, list_of(asked, *name));
     switch (field) {
       case Forwarding::forwarded_for:
@@ -112,22 +116,41 @@ Forwarding forwarding_of(const RequestParser& request, const std::string& client
         append_to(value, request.version() == 10 ? "1.0 sluice" : "1.1 sluice");
         break;
     }
+    if (!value.empty()) writer.add(*name, value);
   }
+  made->lines = scratch;
   return made;
 }
 
-std::shared_ptr<const RecycledString> common_lines(const Incoming& incoming, const AddedHeaders& names,
-                                                   std::string& scratch) {
+}  // namespace
+
+std::shared_ptr<const Forwarding> Forwarder::of(const RequestParser& request, const std::string& client,
+                                                bool is_trusted, const std::shared_ptr<const Runtime>& runtime,
+                                                std::string& scratch) {
+  const AddedHeaders& names = runtime->config.headers;
+  const backends::Headers& asked = request.headers();
+  const std::string_view host = asked.find("Host").value_or("");
+  const bool may_serve_again = !is_trusted && (!names.via || !asked.contains(*names.via));
+  const bool is_same = may_serve_again && last_ != nullptr && !runtime_.owner_before(runtime) &&
+                       !runtime.owner_before(runtime_) && host_ == host && version_ == request.version();
+  if (is_same) return last_;
+  auto made = forwarding_of(request, client, is_trusted, names, scratch);
+  last_ = may_serve_again ? made : nullptr;
+  runtime_ = runtime;
+  host_ = host;
+  version_ = request.version();
+  return made;
+}
+
+void write_common_lines(Incoming& incoming, const AddedHeaders& names, std::string& scratch) {
   scratch.clear();
   backends::HeadWriter writer(scratch);
   if (names.request_id) writer.add(*names.request_id, incoming.request_id);
   if (names.traceparent) writer.add(*names.traceparent, incoming.traceparent);
+  incoming.identity_size = scratch.size();
   if (names.traceparent && !incoming.tracestate.empty()) writer.add("tracestate", incoming.tracestate);
-  for (const Forwarding::Field field : kAll) {
-    const RecycledString& value = incoming.forwarding.values[field];
-    if (!value.empty()) writer.add(*name_of(field, names), value);
-  }
-  return concurrency::detail::make_recycled<const RecycledString>(scratch);
+  writer.add_lines(incoming.forwarding->lines);
+  incoming.common_lines = concurrency::detail::make_recycled<const RecycledString>(scratch);
 }
 
 bool names_common(const CallConfig& call, const BackendConfig& backend, const AddedHeaders& names) {
@@ -145,7 +168,7 @@ bool names_common(const CallConfig& call, const BackendConfig& backend, const Ad
 void add_common(const Incoming& incoming, const CallPlan& plan, bool is_stored, backends::Request& to) {
   const CallConfig& call = plan.config;
   const AddedHeaders& names = incoming.deployment->runtime->config.headers;
-  const Forwarding& made = incoming.forwarding;
+  const Forwarding& made = *incoming.forwarding;
   if (call.forward.headers.all || !call.forward.headers.list.empty()) {
     for (const Forwarding::Field field : kAll) {
       if (const auto& name = name_of(field, names)) to.headers.remove(*name);
@@ -183,7 +206,7 @@ std::optional<std::string_view> forwarded_value(const Incoming& incoming, std::s
   const AddedHeaders& names = incoming.deployment->runtime->config.headers;
   for (const Forwarding::Field field : kAll) {
     const auto& known = name_of(field, names);
-    if (known && backends::iequals(*known, name)) return incoming.forwarding.values[field];
+    if (known && backends::iequals(*known, name)) return incoming.forwarding->values[field];
   }
   return std::nullopt;
 }

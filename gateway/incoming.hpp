@@ -6,6 +6,7 @@
 #include "gateway/forwarding.hpp"
 #include "gateway/request_parser.hpp"
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string>
@@ -24,9 +25,10 @@ struct Incoming {
   concurrency::detail::RecycledString request_id;
   concurrency::detail::RecycledString traceparent;
   std::string tracestate;
-  Forwarding forwarding;
+  std::shared_ptr<const Forwarding> forwarding;  // null: no endpoint has been found
   // request_id to forwarding, for the calls that send all of them
   std::shared_ptr<const concurrency::detail::RecycledString> common_lines;
+  std::size_t identity_size = 0;           // of the first two in these, which the reply has, too
   const EndpointPlan* endpoint = nullptr;  // null: none has this path and method
   const Cors* cors = nullptr;              // what is said to pages of other origins; null: nothing
 };

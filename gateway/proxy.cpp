@@ -87,7 +87,7 @@ struct Upload {
 };
 
 /// Ends early when the backend takes no more: it may have answered already.
-Task<> pass_request(Context ctx, Upload* upload) {
+Task<> pass_request(const Context& ctx, Upload* upload) {
   std::string piece;
   for (;;) {
     const Body body = co_await upload->client.receive(ctx, piece);
@@ -101,35 +101,34 @@ Task<> pass_request(Context ctx, Upload* upload) {
   }
 }
 
-/// Failure: what kept the response from being passed on whole. False: the client does not take it.
-Task<boost::system::result<bool, Failure>> pass_pieces(Context ctx, ClientStream& client, Stream& stream,
-                                                       ProxyCache& cache) {
-  std::string piece;
-  for (;;) {
-    if (!stream.has_news()) {
-      const bool is_flushed = co_await client.flush(ctx);
-      if (!is_flushed) co_return false;
-    }
-    auto is_last = co_await stream.receive(ctx, piece);
-    if (is_last.has_error()) co_return std::move(is_last).error();
-    cache.feed(piece);
-    if (*is_last) cache.finish();
-    const bool is_sent = co_await client.send(ctx, piece, *is_last);
-    if (!is_sent) co_return false;
-    if (*is_last) co_return true;
-  }
-}
-
 /// Nothing, if the response was passed on whole or the client has left it; else what cut it off.
-Task<std::optional<Failure>> pass_response(Context ctx, const EndpointConfig& config, ClientStream& client,
+Task<std::optional<Failure>> pass_response(const Context& ctx, const EndpointConfig& config, ClientStream& client,
                                            Stream& stream, ProxyCache& cache, const Cancel& cut) {
   const Watch watch(config, client, stream, cut);
-  auto passed = co_await pass_pieces(ctx, client, stream, cache);
-  if (passed.has_value() && *passed) co_return std::nullopt;
+  std::string_view piece;
+  bool is_sent = true;
+  bool is_last = false;
+  std::optional<Failure> cut_off;
+  while (is_sent && !is_last) {
+    if (!stream.has_news()) {
+      is_sent = co_await client.flush(ctx);
+      if (!is_sent) break;
+    }
+    auto received = co_await stream.receive(ctx, piece);
+    if (received.has_error()) {
+      cut_off = std::move(received).error();
+      break;
+    }
+    is_last = *received;
+    cache.feed(piece);
+    if (is_last) cache.finish();
+    is_sent = co_await client.send(ctx, piece, is_last);
+  }
+  if (is_sent && !cut_off) co_return std::nullopt;
   if (watch.is_over()) co_return Failure(Reason::timeout, "stream_timeout");
-  if (passed.has_error()) {
+  if (cut_off) {
     if (watch.is_idle()) co_return Failure(Reason::timeout, "stream_idle_timeout");
-    co_return std::move(passed).error();
+    co_return cut_off;
   }
   if (ctx.is_done() && !watch.is_idle()) co_return Failure(Reason::cancelled, "the request is malformed");
   client.give_up();
@@ -137,7 +136,7 @@ Task<std::optional<Failure>> pass_response(Context ctx, const EndpointConfig& co
 }
 
 /// Reads a body that nobody is sent.
-Task<Body> discard(Context ctx, ClientStream& client) {
+Task<Body> discard(const Context& ctx, ClientStream& client) {
   std::string piece;
   Body body = Body::more;
   while (body == Body::more) body = co_await client.receive(ctx, piece);
@@ -164,61 +163,73 @@ Fragment missing(Reason reason, unsigned status, Duration took) {
 
 }  // namespace
 
-Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& incoming, ClientStream& client,
-                  TimePoint deadline) {
+Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& incoming, ClientStream& client,
+             TimePoint deadline, Reply& reply) {
   const CallPlan& plan = endpoint.calls.front();
   const TimePoint start = Loop::current().turn_time();
   const auto took = [start] { return Loop::current().turn_time() - start; };
   std::optional<std::size_t> culprit;
   const auto made = make_request(plan, incoming, TemplateValues(), culprit);
   ProxyCache cache(endpoint, incoming, made ? *made : CallRequest());
-  if (!made) co_return cache.failed(missing(Reason::dependency, 0, Duration(0)));
+  if (!made) {
+    reply = cache.failed(missing(Reason::dependency, 0, Duration(0)));
+    co_return;
+  }
   const auto flow = concurrency::with_cancel(ctx);
   const TimePoint call_end = plan.config.timeout ? start + *plan.config.timeout : deadline;
   const auto to_head = concurrency::with_deadline(flow.ctx, std::min(deadline, call_end));
 
   if (incoming.parser.state() == RequestParser::State::head && !made->request->is_streamed) {
     const Body body = co_await discard(to_head.ctx, client);
-    if (body == Body::refused) co_return refused(incoming);
-    if (body == Body::ended) co_return late();
+    if (body == Body::refused) reply = refused(incoming);
+    if (body == Body::ended) reply = late();
+    if (body != Body::last) co_return;
   }
-  auto stored = co_await cache.answer(to_head.ctx);
-  if (stored) co_return std::move(*stored);
+  if (cache.is_on()) {
+    auto stored = co_await cache.answer(to_head.ctx);
+    if (stored) {
+      reply = std::move(*stored);
+      co_return;
+    }
+  }
   auto opened =
       co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, cache.request(), &client);
   if (opened.has_error()) {
     const Failure& failure = opened.error();
-    co_return cache.failed(missing(failure.reason, failure.status, took()));
+    reply = cache.failed(missing(failure.reason, failure.status, took()));
+    co_return;
   }
   Stream& stream = *opened;
   Upload upload(client, stream, flow.cancel);
-  auto [group, upload_ctx] = ErrGroup::with_context(flow.ctx);
-  if (made->request->is_streamed) group.go(pass_request, upload_ctx, &upload);
-
-  const auto head = co_await stream.receive_head(to_head.ctx);
-  if (head.has_error()) {
-    const Failure& failure = head.error();
-    const bool is_client_late = failure.reason == Reason::timeout && client.is_waited_for();
-    Fragment fragment = missing(failure.reason, failure.status, took());
-    group.cancel();
-    (void)co_await group.wait();
-    if (upload.is_refused) co_return refused(incoming);
-    if (is_client_late) co_return late();
-    co_return cache.failed(std::move(fragment));
+  std::optional<ErrGroup> uploading;
+  if (made->request->is_streamed) {  // else there is the head already
+    auto [group, upload_ctx] = ErrGroup::with_context(flow.ctx);
+    group.go(pass_request, upload_ctx, &upload);
+    uploading.emplace(std::move(group));
+    const auto head = co_await stream.receive_head(to_head.ctx);
+    if (head.has_error()) {
+      const Failure& failure = head.error();
+      const bool is_client_late = failure.reason == Reason::timeout && client.is_waited_for();
+      Fragment fragment = missing(failure.reason, failure.status, took());
+      uploading->cancel();
+      (void)co_await uploading->wait();
+      reply = upload.is_refused ? refused(incoming) : is_client_late ? late() : cache.failed(std::move(fragment));
+      co_return;
+    }
   }
   auto instead = cache.take_head(stream.status(), stream.headers(), stream.content_length());
   if (instead || cache.asks_anew()) {  // of a request without a body
-    std::string nothing;
+    std::string_view nothing;
     (void)co_await stream.receive(to_head.ctx, nothing);
-    if (cache.asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline);
-    co_return std::move(*instead);
+    if (cache.asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
+    reply = std::move(*instead);
+    co_return;
   }
 
   Fragment fragment;
   fragment.outcome = Outcome::fresh;
   fragment.status = stream.status();
   fragment.took = took();
-  Reply reply;
   reply.endpoint = &endpoint;
   reply.status = stream.status();
   reply.cache_status = cache.status();
@@ -226,8 +237,10 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
   call.settle(std::move(fragment));
   client.start(reply, stream.headers(), stream.content_length());
   const auto why = co_await pass_response(flow.ctx, endpoint.config, client, stream, cache, flow.cancel);
-  group.cancel();
-  (void)co_await group.wait();
+  if (uploading) {
+    uploading->cancel();
+    (void)co_await uploading->wait();
+  }
   // Who leaves a stream finds no fault with it.
   if (why && !ctx.is_done()) {
     call.settle(missing(why->reason, stream.status(), call.fragment().took));
@@ -235,7 +248,6 @@ Task<Reply> proxy(Context ctx, const EndpointPlan& endpoint, const Incoming& inc
     stream.fail(*why);
   }
   call.count();
-  co_return reply;
 }
 
 }  // namespace sluice::gateway

@@ -59,6 +59,7 @@ ProxyCache::ProxyCache(const EndpointPlan& endpoint, const Incoming& incoming, c
       incoming_(incoming),
       plan_(endpoint.calls.front()),
       asked_(made.request),
+      sent_(made.request),
       call_(plan_, incoming),
       is_on_(!made.key.empty() && !is_for_backend(incoming.parser.headers())) {
   if (is_on_) {
@@ -87,10 +88,8 @@ bool ProxyCache::shares() const {
          !sends_credentials(plan_, *asked_);
 }
 
-Task<std::optional<Reply>> ProxyCache::answer(Context ctx) {
-  sent_ = asked_;
+Task<std::optional<Reply>> ProxyCache::answer(const Context& ctx) {
   asked_at_ = Loop::current().turn_time();
-  if (!is_on_) co_return std::nullopt;
   auto stored = at_once(false);
   if (stored) co_return stored;
   if (call_.wish().only_if_cached) {
@@ -168,10 +167,6 @@ bool ProxyCache::has_come() {
   if (age >= stored->allowed.ttl || !call_.wish().accepts_fresh(age, Duration::max())) return false;
   call_.renew();
   return true;
-}
-
-std::shared_ptr<const Request> ProxyCache::request() const {
-  return sent_;
 }
 
 std::optional<Reply> ProxyCache::take_head(unsigned status, const Headers& headers,

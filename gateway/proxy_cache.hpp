@@ -20,12 +20,14 @@ class ProxyCache {
  public:
   ProxyCache(const EndpointPlan& endpoint, const Incoming& incoming, const CallRequest& made);
 
+  /// Whether answer() is to be asked.
+  [[nodiscard]] bool is_on() const { return is_on_; }
   /// The reply, if what is stored allows one before the backend's server has answered: at once, when another client's
   /// request has brought it, or after `stale_after`. Nothing: the request is to be sent.
-  concurrency::Task<std::optional<Reply>> answer(concurrency::Context ctx);
+  concurrency::Task<std::optional<Reply>> answer(const concurrency::Context& ctx);
 
   /// What is sent to the backend.
-  [[nodiscard]] std::shared_ptr<const backends::Request> request() const;
+  [[nodiscard]] const std::shared_ptr<const backends::Request>& request() const { return sent_; }
 
   /// The reply in place of the response whose head is there. Nothing: that is passed on, piece by piece through feed(),
   /// and finish() after the last. Call before the headers are changed.
@@ -68,14 +70,14 @@ class ProxyCache {
   const EndpointPlan& endpoint_;
   const Incoming& incoming_;
   const CallPlan& plan_;
-  const std::shared_ptr<const backends::Request> asked_;
-  CallRequest whole_;  // asks for the whole, unconditionally, with GET
+  const std::shared_ptr<const backends::Request> asked_;  // by the client
+  std::shared_ptr<const backends::Request> sent_;         // to the backend
+  CallRequest whole_;                                     // asks for the whole, unconditionally, with GET
   Call call_;
   bool is_on_ = false;
   bool has_collapsed_ = false;
   bool validates_ = false;
   bool asks_anew_ = false;
-  std::shared_ptr<const backends::Request> sent_;
   TimePoint asked_at_{};
   std::unique_ptr<Turnstile::Turn> turn_;
   std::optional<Copy> copy_;

@@ -81,7 +81,7 @@ std::optional<std::string> redirected(std::string_view target, std::string_view 
   return result;
 }
 
-concurrency::Task<backends::CallResult> call_following(concurrency::Context ctx,
+concurrency::Task<backends::CallResult> call_following(const concurrency::Context& ctx,
                                                        std::shared_ptr<const Deployment> deployment,
                                                        const CallPlan& plan,
                                                        std::shared_ptr<const backends::Request> request) {

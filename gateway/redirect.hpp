@@ -21,7 +21,7 @@ namespace sluice::gateway {
 
 /// Calls the plan's backend, and follows its redirects of a GET or HEAD, at most `follow_redirects` of them. The one
 /// that is not followed is the failure, `status`. `plan` belongs to `deployment`.
-concurrency::Task<backends::CallResult> call_following(concurrency::Context ctx,
+concurrency::Task<backends::CallResult> call_following(const concurrency::Context& ctx,
                                                        std::shared_ptr<const Deployment> deployment,
                                                        const CallPlan& plan,
                                                        std::shared_ptr<const backends::Request> request);

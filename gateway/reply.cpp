@@ -223,7 +223,7 @@ Reply merged_flat(const EndpointPlan& endpoint, Calls calls) {
   return reply;
 }
 
-concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, Calls calls) {
+concurrency::Task<Reply> merged(const concurrency::Context& ctx, const EndpointPlan& endpoint, Calls calls) {
   if (lacks_data(endpoint, calls)) co_return failed(endpoint, std::move(calls));
   Reply reply;
   reply.endpoint = &endpoint;

@@ -43,7 +43,8 @@ struct Reply {
 [[nodiscard]] Reply merged_flat(const EndpointPlan& endpoint, Calls calls);
 /// The same by the layout of the endpoint. Of large bodies that takes turns; those that are
 /// not merged when `ctx` is done are left out: `missing`, `timeout`.
-[[nodiscard]] concurrency::Task<Reply> merged(concurrency::Context ctx, const EndpointPlan& endpoint, Calls calls);
+[[nodiscard]] concurrency::Task<Reply> merged(const concurrency::Context& ctx, const EndpointPlan& endpoint,
+                                              Calls calls);
 /// The same for `first`: the call number `winner`, none if there is no data.
 [[nodiscard]] Reply chosen(const EndpointPlan& endpoint, Calls calls, std::optional<std::size_t> winner);
 

@@ -84,7 +84,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const bool has_head = co_await read_head(is_first);
   if (!has_head) co_return Next::close;
   streamed_.reset();
-  arrived_ = Loop::current().now();
+  arrived_ = Loop::current().renew_turn_time();
   arrived_at_ = std::chrono::system_clock::now();
   Incoming incoming(parser_, worker_.deployment());
   const Runtime& runtime = *incoming.deployment->runtime;
@@ -109,8 +109,8 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   identify(incoming, Loop::current().random(), runtime.config.headers);
   if (endpoint != nullptr) {
     const bool is_trusted = !runtime.trusted_proxies.empty() && runtime.trusted_proxies.contains(client_address_);
-    incoming.forwarding = forwarding_of(parser_, client_, is_trusted, runtime.config.headers);
-    incoming.common_lines = common_lines(incoming, runtime.config.headers, scratch_);
+    incoming.forwarding = forwarder_.of(parser_, client_, is_trusted, incoming.deployment->runtime, scratch_);
+    write_common_lines(incoming, runtime.config.headers, scratch_);
   }
   const Duration deadline = endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header,
                                                               worker_.shared().malformed_deadlines)
@@ -147,14 +147,15 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   if (!gone_) co_await write_reply(reply, keep_alive, incoming);
   log(reply, endpoint, incoming, deadline);
   Release release(reply);
-  if (is_long(release)) (void)co_await in_turns(Context(), release);
+  const Context nobody;
+  if (is_long(release)) (void)co_await in_turns(nobody, release);
   if (gone_) co_return Next::close;
   if (keep_alive) co_return Next::request;
   co_return last_is_over();
 }
 
-Task<> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incoming& incoming, const RouteMatch& match,
-                               concurrency::TimePoint deadline, Reply& reply) {
+Task<> Session::answer_request(const Context& ctx, const EndpointPlan* endpoint, Incoming& incoming,
+                               const RouteMatch& match, concurrency::TimePoint deadline, Reply& reply) {
   if (endpoint == nullptr) {
     reply = answer_unmatched(match);
     co_return;
@@ -164,7 +165,7 @@ Task<> Session::answer_request(Context ctx, const EndpointPlan* endpoint, Incomi
     parser_.limit_body(endpoint->config.max_body);
     if (parser_.state() != State::refused) {
       ClientStream client(*this, incoming);
-      reply = co_await proxy(ctx, *endpoint, incoming, client, deadline);
+      co_await proxy(ctx, *endpoint, incoming, client, deadline, reply);
       co_return;
     }
   } else if (parser_.state() == State::head && parser_.limit_body(endpoint->config.max_body) == State::head) {
@@ -254,6 +255,9 @@ void Session::prepend_unsaid() {
 }
 
 void Session::write_identity(const Incoming& incoming) {
+  if (incoming.common_lines) {
+    return writer_.add_lines(std::string_view(*incoming.common_lines).substr(0, incoming.identity_size));
+  }
   const AddedHeaders& names = incoming.deployment->runtime->config.headers;
   if (names.request_id && !incoming.request_id.empty()) writer_.add(*names.request_id, incoming.request_id);
   if (names.traceparent && !incoming.traceparent.empty()) writer_.add(*names.traceparent, incoming.traceparent);

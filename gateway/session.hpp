@@ -61,8 +61,9 @@ class Session : public std::enable_shared_from_this<Session> {
 
   concurrency::Task<Next> serve_one(bool is_first);
   concurrency::Task<bool> read_head(bool is_first);
-  concurrency::Task<bool> read_body(concurrency::Context ctx);
-  concurrency::Task<bool> more(concurrency::Context ctx);
+  concurrency::Task<bool> read_body(const concurrency::Context& ctx);
+  concurrency::Task<bool> more(const concurrency::Context& ctx,
+                               concurrency::TimePoint until = concurrency::TimePoint::max());
   concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
   void put_out(std::string_view bytes);
   concurrency::Task<bool> write_all();
@@ -74,7 +75,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Next after_stream();
   [[nodiscard]] Next last_is_over() const;
   concurrency::Task<> linger();
-  concurrency::Task<> answer_request(concurrency::Context ctx, const EndpointPlan* endpoint, Incoming& incoming,
+  concurrency::Task<> answer_request(const concurrency::Context& ctx, const EndpointPlan* endpoint, Incoming& incoming,
                                      const RouteMatch& match, concurrency::TimePoint deadline, Reply& reply);
 
   Reply answer_unmatched(const RouteMatch& match) const;
@@ -111,6 +112,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string unsaid_;  // of interim responses
   std::string head_;    // of the reply
   ResponseWriter writer_{head_};
+  Forwarder forwarder_;
   std::vector<boost::asio::const_buffer> out_;
   std::uint64_t written_ = 0;
   std::optional<Streamed> streamed_;  // the current reply

@@ -94,13 +94,16 @@ void Session::Glance::disarm() {
   loop_.disarm(*this);
 }
 
-Task<bool> Session::more(Context ctx) {
+/// False if nothing more came: the client is gone, `ctx` done, or it is `until`.
+Task<bool> Session::more(const Context& ctx, concurrency::TimePoint until) {
   if (ended_) lose();  // what is missing never comes
   const std::size_t had = end_ - begin_;
   read(begin_ != end_ || !parser_.untouched());
   if (reading_) {
     concurrency::detail::Parked parked;
     concurrency::detail::ContextWake done(parked, 1);
+    concurrency::detail::TimerWake late(parked, 2);
+    if (until != concurrency::TimePoint::max()) late.arm(until);
     waiting_ = &parked;
     if (done.subscribe(ctx)) co_await parked.wait();
     waiting_ = nullptr;
@@ -120,11 +123,14 @@ Task<bool> Session::read_head(bool is_first) {
   State state = parse();
   if (state != State::need_more) co_return true;
   const LimitsConfig& limits = worker_.deployment()->runtime->config.limits;
+  const Context nobody;
+  const auto in = [](concurrency::Duration time) {
+    return concurrency::later(concurrency::Loop::current().turn_time(), time);
+  };
   if (parser_.untouched() && begin_ == end_) {
     // What is accepted while draining has been promised an answer; other idle connections close.
-    const Context serving = is_first && worker_.is_draining() ? Context() : worker_.serving();
-    const auto idle = concurrency::with_timeout(serving, is_first ? limits.header_timeout : limits.keepalive_timeout);
-    const bool has_more = co_await more(idle.ctx);
+    const Context& serving = is_first && worker_.is_draining() ? nobody : worker_.serving();
+    const bool has_more = co_await more(serving, in(is_first ? limits.header_timeout : limits.keepalive_timeout));
     // A request may have come at the same time.
     error_code ec;
     if (!has_more && (gone_ || socket_.available(ec) == 0)) co_return false;
@@ -132,9 +138,9 @@ Task<bool> Session::read_head(bool is_first) {
   }
   if (state != State::need_more) co_return true;
   // The whole head within the timeout, however its bytes are spread.
-  const auto slow = concurrency::with_timeout(Context(), limits.header_timeout);
+  const concurrency::TimePoint end = in(limits.header_timeout);
   while (state == State::need_more) {
-    const bool has_more = co_await more(slow.ctx);
+    const bool has_more = co_await more(nobody, end);
     if (!has_more) co_return !gone_ && !parser_.untouched();
     state = parse();
   }
@@ -142,7 +148,7 @@ Task<bool> Session::read_head(bool is_first) {
 }
 
 /// The body, by the deadline; false when it did not come.
-Task<bool> Session::read_body(Context ctx) {
+Task<bool> Session::read_body(const Context& ctx) {
   State state = parser_.state();
   if (state == State::head && parser_.expects_continue() && begin_ == end_) {
     head_ = "HTTP/1.1 100 Continue\r\n\r\n";

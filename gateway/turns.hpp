@@ -43,7 +43,7 @@ constexpr std::size_t kAtOnceBytes = 64 * 1024;
 /// Calls `work.run(Quantum&)` until it says that it is over; false if `ctx` was done before that. `work` must live
 /// until this ends.
 template <class Work>
-concurrency::Task<bool> in_turns(concurrency::Context ctx, Work& work) {
+concurrency::Task<bool> in_turns(const concurrency::Context& ctx, Work& work) {
   for (;;) {
     Quantum quantum;
     if (work.run(quantum)) co_return true;

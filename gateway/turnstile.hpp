@@ -60,7 +60,7 @@ class Turnstile {
 
   /// Ends with the turn of `key` (at once without one) or one that it took over from, when it has lasted `longest`, or
   /// with `ctx`. False: it was in vain.
-  [[nodiscard]] concurrency::Task<bool> wait(concurrency::Context ctx, std::string key,
+  [[nodiscard]] concurrency::Task<bool> wait(const concurrency::Context& ctx, std::string key,
                                              concurrency::Duration longest) const {
     const auto found = by_key_.find(key);
     if (found == by_key_.end()) co_return true;
@@ -68,7 +68,7 @@ class Turnstile {
     const auto left = state->since + longest - concurrency::Loop::current().now();
     if (!state->news) state->news.emplace(concurrency::with_cancel(concurrency::Context()));
     const concurrency::Context news = state->news->ctx;
-    (void)co_await concurrency::select(concurrency::when_done(news), concurrency::when_done(std::move(ctx)),
+    (void)co_await concurrency::select(concurrency::when_done(news), concurrency::when_done(ctx),
                                        concurrency::after(left));
     co_return !state->is_in_vain;
   }

@@ -1,5 +1,7 @@
 #include "backends/detail/message.hpp"
 
+#include "backends/detail/words.hpp"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -67,14 +69,7 @@ bool may_become_chunk(std::string_view text, bool after_chunk) {
 }
 
 bool is_clean(std::string_view text) {
-  // Eight bytes at a time as long as none is a control character: a borrow can only spread from one that is.
-  constexpr std::uint64_t kOnes = 0x0101010101010101U;
-  for (; text.size() >= sizeof kOnes; text.remove_prefix(sizeof kOnes)) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, text.data(), sizeof word);
-    const std::uint64_t differs = word ^ kOnes * 0x7f;
-    if ((((word - kOnes * 0x20) & ~word) | ((differs - kOnes) & ~differs)) & kOnes << 7U) break;
-  }
+  if (!any_word(text, [](std::uint64_t word) { return has_less(word, ' ') | has_byte(word, 0x7f); })) return true;
   bool is_dirty = false;
   for (const char c : text) is_dirty |= (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f;
   return !is_dirty;

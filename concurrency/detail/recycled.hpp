@@ -15,7 +15,7 @@ namespace sluice::concurrency::detail {
 struct FreeBlocks {
   static constexpr std::size_t kStep = 32;
   static constexpr std::size_t kClasses = 129;             // blocks of up to 4 KiB
-  static constexpr std::size_t kMostBytes = 128UL * 1024;  // kept of each class
+  static constexpr std::size_t kMostBytes = 256UL * 1024;  // kept of each class
 
   struct Block {
     Block* next;
