@@ -269,20 +269,23 @@ Task<result<Stream, Failure>> Backend::stream(const Context& parent, std::shared
     }
     count_connections();
     Connection& connection = **attempt->lease;
-    const bool has_begun = co_await connection.begin(ctx, *request, interim);
-    if (!has_begun) {
+    if (!connection.begin(ctx, *request, interim)) {
       attempt->failure.emplace(Reason::invalid, "the request cannot be written");
       co_return *attempt->failure;
     }
+    co_await concurrency::detail::AfterOthers();
+    if (!connection.send_head(ctx)) co_await connection.send_rest_of_head(ctx);
     if (request->is_streamed) co_return Stream(std::move(attempt));
-    auto head = co_await connection.receive_head(ctx);
-    if (head.has_value()) {
+    bool is_late = false;
+    while (!connection.has_head() && !is_late) is_late = !co_await connection.news(ctx);
+    auto why = is_late ? connection.failure_of(ctx) : connection.failure_of_head();
+    if (!why) {
       attempt->take_head();
       co_return Stream(std::move(attempt));
     }
-    if (reuse == Pool::Reuse::fresh_only || !found_it_closed(head.error(), *request, ctx)) {
-      attempt->failure = head.error();
-      co_return std::move(head).error();
+    if (reuse == Pool::Reuse::fresh_only || !found_it_closed(*why, *request, ctx)) {
+      attempt->failure = why;
+      co_return std::move(*why);
     }
     attempt->give_back();
   }
@@ -292,27 +295,32 @@ Task<bool> Stream::send(const Context& ctx, std::string_view bytes, bool is_last
   return connection().send(ctx, bytes, is_last);
 }
 
-Task<result<void, Failure>> Stream::receive_head(const Context& parent) {
+Task<std::optional<Failure>> Stream::receive_head(const Context& parent) {
   std::optional<concurrency::Cancellable> bounded;
   if (attempt_->head_by) bounded = concurrency::with_deadline(parent, *attempt_->head_by);
   const Context& ctx = bounded ? bounded->ctx : parent;
-  auto head = co_await connection().receive_head(ctx);
-  if (head.has_error()) {
-    attempt_->failure = head.error();
-  } else {
-    attempt_->take_head();
+  while (!connection().has_head()) {
+    const bool is_woken = co_await connection().news(ctx);
+    if (!is_woken) co_return failure_of(ctx);
   }
-  co_return head;
+  attempt_->failure = connection().failure_of_head();
+  if (!attempt_->failure) attempt_->take_head();
+  co_return attempt_->failure;
 }
 
-Task<result<bool, Failure>> Stream::receive(const Context& ctx, std::string_view& piece) {
-  auto is_last = co_await connection().receive(ctx, piece);
+result<bool, Failure> Stream::receive(std::string_view& piece) {
+  auto is_last = connection().receive(piece);
   if (is_last.has_error()) {
     attempt_->failure = is_last.error();
   } else {
     attempt_->is_whole = *is_last;
   }
-  co_return is_last;
+  return is_last;
+}
+
+Failure Stream::failure_of(const Context& ctx) {
+  attempt_->failure = connection().failure_of(ctx);
+  return *attempt_->failure;
 }
 
 void Stream::fail(Failure failure) {
@@ -320,6 +328,9 @@ void Stream::fail(Failure failure) {
 }
 bool Stream::has_news() const {
   return connection().has_news();
+}
+Connection::News Stream::news(const Context& ctx) {
+  return connection().news(ctx);
 }
 unsigned Stream::status() const {
   return attempt_->status;

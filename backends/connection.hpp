@@ -7,7 +7,7 @@
 #include "backends/socket.hpp"
 #include "concurrency/context.hpp"
 #include "concurrency/loop.hpp"
-#include "concurrency/park.hpp"
+#include "concurrency/wait.hpp"
 
 #include <array>
 #include <cstddef>
@@ -51,22 +51,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// `retriable` says that the server closed a connection that had been idle, before the first byte of a response.
   concurrency::Task<CallResult> exchange(const concurrency::Context& ctx, const Request& request);
 
-  /// The same piece by piece: begin(), then send() and, at the same time, receive_head() and receive(); in the end, and
-  /// after every failure, finish_stream(), until when `interim`, which may be null, must live. False: the request
+  /// The same piece by piece, and without a coroutine where there is nothing to wait for: begin(), send_head(), then
+  /// send() and, at the same time, has_head() and receive(), waiting with news() for what is not there yet; in the end,
+  /// and after every failure, finish_stream(), until when `interim`, which may be null, must live. False: the request
   /// cannot be written.
-  [[nodiscard]] concurrency::Task<bool> begin(const concurrency::Context& ctx, const Request& request,
-                                              InterimSink* interim);
+  [[nodiscard]] bool begin(const concurrency::Context& ctx, const Request& request, InterimSink* interim);
+  /// Sends what the socket takes at once; false: send_rest_of_head() is to be awaited.
+  [[nodiscard]] bool send_head(const concurrency::Context& ctx);
+  [[nodiscard]] concurrency::Task<> send_rest_of_head(const concurrency::Context& ctx);
   /// The next bytes of a streamed request body; `is_last` ends it. False: nothing more of it is wanted, because the
   /// response is over, the connection broke (what came of that receive() tells) or `ctx` is done.
   [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view bytes, bool is_last);
-  /// Failures: as of exchange(); also of a body whose beginning came with the head.
-  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(const concurrency::Context& ctx);
-  /// Lets `piece` be the next bytes of the body, until the next receive() or finish_stream(); true with the last ones,
-  /// which may be none.
-  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(const concurrency::Context& ctx,
-                                                                                std::string_view& piece);
-  /// Whether receive() would not wait.
+  /// Whether the head is there, or will not be. Then its failure(): those of exchange(), also of a body whose beginning
+  /// came with the head.
+  [[nodiscard]] bool has_head() const { return has_head_ || finished_; }
+  [[nodiscard]] std::optional<Failure> failure_of_head() const;
+  /// Whether receive() has something.
   [[nodiscard]] bool has_news() const { return finished_ || !in_buffer_.empty() || !body_->bytes.empty(); }
+  /// Lets `piece` be the next bytes of the body, until the next news() or finish_stream(); true with the last ones,
+  /// which may be none.
+  [[nodiscard]] boost::system::result<bool, Failure> receive(std::string_view& piece);
+  class News;
+  /// `co_await connection.news(ctx)`: waits until more has come, of which has_head() and has_news() tell; false when
+  /// `ctx` is done before that, which closes the connection: see failure_of().
+  [[nodiscard]] News news(const concurrency::Context& ctx);
+  [[nodiscard]] Failure failure_of(const concurrency::Context& ctx) const;
   void finish_stream();
   /// After receive_head(), until finish_stream().
   [[nodiscard]] ResponseParser& response() { return parser_; }
@@ -105,9 +114,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void write_now(Buffers& rest, bool& is_broken);
   void read_what_is_left();
   concurrency::Task<> write_rest(const concurrency::Context& ctx, Buffers& rest);
-  concurrency::Task<bool> wait_for_news(const concurrency::Context& ctx);
   [[nodiscard]] std::optional<Failure> failure() const;
-  [[nodiscard]] Failure failure_of(const concurrency::Context& ctx) const;
 
   Socket socket_;
   const std::string host_;
@@ -131,6 +138,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<Body> body_;
   ResponseParser parser_;
   std::string head_;
+  Buffers unsent_{};  // of the head of a stream
   RequestWriter writer_{head_};
   PendingRead read_{this, [](void* self, boost::system::error_code ec, std::size_t size) {
                       static_cast<Connection*>(self)->on_read(ec, size);
@@ -145,5 +153,36 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void (*on_death_)(void*, Connection&) = nullptr;
   void* owner_ = nullptr;
 };
+
+class Connection::News : public concurrency::detail::Awaiter {
+ public:
+  News(Connection& connection, const concurrency::Context& ctx) : connection_(connection), ctx_(ctx) {}
+
+  [[nodiscard]] bool await_ready() {
+    connection_.waiting_ = &parked_;
+    return !done_.subscribe(ctx_);
+  }
+  template <class T>
+  void await_suspend(std::coroutine_handle<concurrency::detail::Promise<T>> coroutine) {
+    parked_.suspend(coroutine);
+  }
+  [[nodiscard]] bool await_resume() {
+    connection_.waiting_ = nullptr;
+    const bool is_woken = parked_.source() == 0;
+    if (!is_woken) connection_.close();
+    return is_woken;
+  }
+
+ private:
+  Connection& connection_;
+  const concurrency::Context& ctx_;
+  concurrency::detail::Parked parked_;
+  concurrency::detail::ContextWake done_{parked_, 1};
+};
+
+inline Connection::News Connection::news(const concurrency::Context& ctx) {
+  if (has_head() && !has_news()) go_on_reading();  // what was looked at in the buffer has been used
+  return News(*this, ctx);
+}
 
 }  // namespace sluice::backends

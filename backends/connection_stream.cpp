@@ -1,7 +1,6 @@
 // The exchange whose bodies pass piece by piece.
 #include "backends/connection.hpp"
 #include "backends/pieces.hpp"
-#include "concurrency/wait.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -22,17 +21,25 @@ void Connection::look_at_body() {
   go_on(parser_.parse_placed(in_buffer_).state);
 }
 
-Task<bool> Connection::begin(const Context& ctx, const Request& request, InterimSink* interim) {
-  if (!start(ctx, request, true)) co_return false;
+bool Connection::begin(const Context& ctx, const Request& request, InterimSink* interim) {
+  if (!start(ctx, request, true)) return false;
   interim_ = interim;
   last_progress_ = Loop::current().turn_time();
-  Buffers rest{asio::buffer(head_)};
+  return true;
+}
+
+bool Connection::send_head(const Context& ctx) {
+  unsent_ = {asio::buffer(head_)};
   bool is_broken = false;
-  co_await concurrency::detail::AfterOthers();
-  if (!finished_ && !ctx.is_done()) write_now(rest, is_broken);
-  if (!is_broken && asio::buffer_size(rest) != 0) co_await write_rest(ctx, rest);
-  if (asio::buffer_size(rest) != 0) sending_ = true;  // not to be used again
-  co_return true;
+  if (!finished_ && !ctx.is_done()) write_now(unsent_, is_broken);
+  const bool is_sent = asio::buffer_size(unsent_) == 0;
+  if (!is_sent) sending_ = true;  // not to be used again
+  return is_sent || is_broken;
+}
+
+Task<> Connection::send_rest_of_head(const Context& ctx) {
+  co_await write_rest(ctx, unsent_);
+  if (asio::buffer_size(unsent_) == 0) sending_ = request_->is_streamed;
 }
 
 Task<bool> Connection::send(const Context& ctx, std::string_view bytes, bool is_last) {
@@ -48,48 +55,24 @@ Task<bool> Connection::send(const Context& ctx, std::string_view bytes, bool is_
   co_return true;
 }
 
-/// False when `ctx` is done, which closes the connection.
-Task<bool> Connection::wait_for_news(const Context& ctx) {
-  concurrency::detail::Parked parked;
-  concurrency::detail::ContextWake done(parked, 1);
-  waiting_ = &parked;
-  if (done.subscribe(ctx)) co_await parked.wait();
-  waiting_ = nullptr;
-  const bool is_woken = parked.source() == 0;
-  if (!is_woken) close();
-  co_return is_woken;
+std::optional<Failure> Connection::failure_of_head() const {
+  return finished_ || refused_ ? failure() : std::nullopt;
 }
 
-Task<boost::system::result<void, Failure>> Connection::receive_head(const Context& ctx) {
-  while (!has_head_ && !finished_) {
-    const bool is_woken = co_await wait_for_news(ctx);
-    if (!is_woken) co_return failure_of(ctx);
-  }
-  static const boost::system::result<void, Failure> kGood;      // of a temporary g++ 12 warns, with -fsanitize=address
-  auto why = finished_ || refused_ ? failure() : std::nullopt;  // of what came with the head, too
-  if (why) co_return std::move(*why);
-  co_return kGood;
-}
-
-Task<boost::system::result<bool, Failure>> Connection::receive(const Context& ctx, std::string_view& piece) {
-  taken_.clear();
-  if (!has_news()) go_on_reading();  // what was looked at in the buffer has been used
-  while (!has_news()) {
-    const bool is_woken = co_await wait_for_news(ctx);
-    if (!is_woken) co_return failure_of(ctx);
-  }
+boost::system::result<bool, Failure> Connection::receive(std::string_view& piece) {
   if (!in_buffer_.empty()) {
     piece = std::exchange(in_buffer_, std::string_view());
   } else {
+    taken_.clear();
     std::swap(taken_, body_->bytes);
     piece = taken_;
     if (!finished_) go_on_reading();
   }
-  if (!finished_) co_return false;
+  if (!finished_) return false;
   auto why = failure();
-  if (!why) co_return true;
-  if (!piece.empty()) co_return false;  // first what came before it failed
-  co_return std::move(*why);
+  if (!why) return true;
+  if (!piece.empty()) return false;  // first what came before it failed
+  return std::move(*why);
 }
 
 std::size_t Connection::unsent_bytes() {

@@ -31,15 +31,18 @@ class Stream {
   /// broke, receiving tells.
   [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view bytes, bool is_last);
 
-  /// Waits for the head of the response, not longer than the backend's timeout.
+  /// Waits for the head of the response, not longer than the backend's timeout. Nothing: it is there.
   /// Failures: those of Connection::exchange.
-  [[nodiscard]] concurrency::Task<boost::system::result<void, Failure>> receive_head(const concurrency::Context& ctx);
-  /// Lets `piece` be the next bytes of the response's body, until the next call; true with the last ones, which may be
-  /// none. What is not taken waits here up to a bound, then at the server.
-  [[nodiscard]] concurrency::Task<boost::system::result<bool, Failure>> receive(const concurrency::Context& ctx,
-                                                                                std::string_view& piece);
-  /// Whether receive() would not wait.
+  [[nodiscard]] concurrency::Task<std::optional<Failure>> receive_head(const concurrency::Context& ctx);
+  /// Whether receive() has something; else news() waits for it, see Connection. What is not taken waits here up to a
+  /// bound, then at the server.
   [[nodiscard]] bool has_news() const;
+  [[nodiscard]] Connection::News news(const concurrency::Context& ctx);
+  /// Lets `piece` be the next bytes of the response's body, until the next news(); true with the last ones, which may
+  /// be none.
+  [[nodiscard]] boost::system::result<bool, Failure> receive(std::string_view& piece);
+  /// After news() has ended because `ctx` is done.
+  [[nodiscard]] Failure failure_of(const concurrency::Context& ctx);
   /// Why the attempt counts as failed, if whoever gave it up knows better than "cancelled".
   void fail(Failure failure);
 

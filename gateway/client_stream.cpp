@@ -97,40 +97,43 @@ void ClientStream::start(const Reply& reply, backends::Headers& headers, std::op
   last_progress_ = Loop::current().turn_time();
 }
 
-Task<bool> ClientStream::flush(const Context& ctx) {
-  if (is_head_sent_) co_return true;
-  co_return co_await send(ctx, std::string_view(), false);
-}
-
-Task<bool> ClientStream::send(const Context& ctx, std::string_view piece, bool is_last) {
+void ClientStream::put(std::string_view piece, bool is_last) {
   if (is_bodyless_) piece = {};  // to a HEAD that was made a GET
-  const backends::Frame frame(is_chunked_, piece.size(), is_last);
-  Buffers rest{asio::buffer(session_.head_), asio::buffer(frame.before()), asio::buffer(piece),
-               asio::buffer(frame.after())};
+  is_last_ = is_last;
+  const backends::Frame& frame = frame_.emplace(is_chunked_, piece.size(), is_last);
+  rest_ = {asio::buffer(session_.head_), asio::buffer(frame.before()), asio::buffer(piece),
+           asio::buffer(frame.after())};
   if (std::exchange(is_head_sent_, true)) {
-    rest[0] = {};
+    rest_[0] = {};
   } else if (piece.size() <= kCopiedPiece) {
     session_.head_.append(frame.before()).append(piece).append(frame.after());
-    rest = {asio::buffer(session_.head_)};
+    rest_ = {asio::buffer(session_.head_)};
   }
-  co_await concurrency::detail::AfterOthers();
-  while (asio::buffer_size(rest) != 0) {
+}
+
+/// What `size` bytes that were written come to.
+void ClientStream::count(std::size_t size) {
+  backends::consume(rest_, size);
+  session_.written_ += size;
+  last_progress_ = Loop::current().turn_time();
+  if (is_last_ && asio::buffer_size(rest_) == 0) session_.streamed_->is_whole = true;
+}
+
+bool ClientStream::send() {
+  error_code ec;
+  if (session_.gone_) return false;
+  const bool is_one = rest_[1].size() + rest_[2].size() + rest_[3].size() == 0;
+  count(is_one ? session_.socket_.write_some(rest_[0], ec) : session_.socket_.write_some(rest_, ec));
+  return asio::buffer_size(rest_) == 0;
+}
+
+Task<bool> ClientStream::send_rest(const Context& ctx) {
+  while (asio::buffer_size(rest_) != 0) {
     if (session_.gone_) co_return false;
-    error_code ec;
-    const bool is_one = rest[1].size() + rest[2].size() + rest[3].size() == 0;
-    std::size_t size = is_one ? session_.socket_.write_some(rest[0], ec) : session_.socket_.write_some(rest, ec);
-    if (ec == asio::error::would_block) {
-      const auto written = co_await concurrency::io(ctx, session_.socket_.async_write_some(rest, asio::deferred));
-      if (written.has_error()) co_return false;
-      size = *written;
-    } else if (ec) {
-      co_return false;
-    }
-    backends::consume(rest, size);
-    session_.written_ += size;
-    last_progress_ = Loop::current().turn_time();
+    const auto written = co_await concurrency::io(ctx, session_.socket_.async_write_some(rest_, asio::deferred));
+    if (written.has_error()) co_return false;
+    count(*written);
   }
-  if (is_last) session_.streamed_->is_whole = true;
   co_return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "backends/connection.hpp"
 #include "backends/headers.hpp"
+#include "backends/pieces.hpp"
 #include "concurrency/context.hpp"
 #include "concurrency/task.hpp"
 #include "gateway/incoming.hpp"
@@ -43,11 +44,15 @@ class ClientStream final : public backends::InterimSink {
   void on_interim(unsigned status, backends::Headers& headers) override;
   /// Makes the head of the reply: `headers` without what concerns the connection of the backend alone, and what the
   /// gateway adds. `length` is what Content-Length said, also where the reply has no body. It goes out with the first
-  /// bytes that are sent, or by flush().
+  /// bytes that are sent, which may be none.
   void start(const Reply& reply, backends::Headers& headers, std::optional<std::uint64_t> length);
-  [[nodiscard]] concurrency::Task<bool> flush(const concurrency::Context& ctx);
+  [[nodiscard]] bool is_head_sent() const { return is_head_sent_; }
+  /// Makes `piece` what is to be sent next, by send() and, if that is false, by send_rest(), until when it must live.
+  void put(std::string_view piece, bool is_last);
+  /// Whether the socket has taken it all at once.
+  [[nodiscard]] bool send();
   /// False when the client is gone, or `ctx` done.
-  [[nodiscard]] concurrency::Task<bool> send(const concurrency::Context& ctx, std::string_view piece, bool is_last);
+  [[nodiscard]] concurrency::Task<bool> send_rest(const concurrency::Context& ctx);
   /// The client does not take what it is sent: nothing more can be said to it.
   void give_up();
 
@@ -57,8 +62,13 @@ class ClientStream final : public backends::InterimSink {
 
  private:
   using Buffers = std::array<boost::asio::const_buffer, 4>;
+  void count(std::size_t size);
+
   Session& session_;
   const Incoming& incoming_;
+  std::optional<backends::Frame> frame_;  // of what is being sent
+  Buffers rest_{};
+  bool is_last_ = false;
   bool is_bodyless_ = false;
   bool is_chunked_ = false;
   bool is_head_sent_ = false;

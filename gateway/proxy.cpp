@@ -110,19 +110,28 @@ Task<std::optional<Failure>> pass_response(const Context& ctx, const EndpointCon
   bool is_last = false;
   std::optional<Failure> cut_off;
   while (is_sent && !is_last) {
-    if (!stream.has_news()) {
-      is_sent = co_await client.flush(ctx);
-      if (!is_sent) break;
-    }
-    auto received = co_await stream.receive(ctx, piece);
-    if (received.has_error()) {
-      cut_off = std::move(received).error();
+    const bool has_news = stream.has_news();
+    if (!has_news && client.is_head_sent()) {
+      const bool is_woken = co_await stream.news(ctx);
+      if (is_woken) continue;
+      cut_off = stream.failure_of(ctx);
       break;
     }
-    is_last = *received;
-    cache.feed(piece);
-    if (is_last) cache.finish();
-    is_sent = co_await client.send(ctx, piece, is_last);
+    piece = {};
+    if (has_news) {  // else the head goes alone
+      auto received = stream.receive(piece);
+      if (received.has_error()) {
+        cut_off = std::move(received).error();
+        break;
+      }
+      is_last = *received;
+      cache.feed(piece);
+      if (is_last) cache.finish();
+    }
+    client.put(piece, is_last);
+    co_await concurrency::detail::AfterOthers();
+    is_sent = client.send();
+    if (!is_sent) is_sent = co_await client.send_rest(ctx);
   }
   if (is_sent && !cut_off) co_return std::nullopt;
   if (watch.is_over()) co_return Failure(Reason::timeout, "stream_timeout");
@@ -206,11 +215,10 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
     auto [group, upload_ctx] = ErrGroup::with_context(flow.ctx);
     group.go(pass_request, upload_ctx, &upload);
     uploading.emplace(std::move(group));
-    const auto head = co_await stream.receive_head(to_head.ctx);
-    if (head.has_error()) {
-      const Failure& failure = head.error();
-      const bool is_client_late = failure.reason == Reason::timeout && client.is_waited_for();
-      Fragment fragment = missing(failure.reason, failure.status, took());
+    const auto failure = co_await stream.receive_head(to_head.ctx);
+    if (failure) {
+      const bool is_client_late = failure->reason == Reason::timeout && client.is_waited_for();
+      Fragment fragment = missing(failure->reason, failure->status, took());
       uploading->cancel();
       (void)co_await uploading->wait();
       reply = upload.is_refused ? refused(incoming) : is_client_late ? late() : cache.failed(std::move(fragment));
@@ -220,7 +228,7 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
   auto instead = cache.take_head(stream.status(), stream.headers(), stream.content_length());
   if (instead || cache.asks_anew()) {  // of a request without a body
     std::string_view nothing;
-    (void)co_await stream.receive(to_head.ctx, nothing);
+    (void)stream.receive(nothing);
     if (cache.asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
     reply = std::move(*instead);
     co_return;

@@ -4,8 +4,8 @@
 #include "backends/connection.hpp"
 #include "concurrency/context.hpp"
 #include "concurrency/loop.hpp"
-#include "concurrency/park.hpp"
 #include "concurrency/task.hpp"
+#include "concurrency/wait.hpp"
 #include "gateway/access_line.hpp"
 #include "gateway/call.hpp"
 #include "gateway/reply.hpp"
@@ -62,8 +62,11 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::Task<Next> serve_one(bool is_first);
   concurrency::Task<bool> read_head(bool is_first);
   concurrency::Task<bool> read_body(const concurrency::Context& ctx);
-  concurrency::Task<bool> more(const concurrency::Context& ctx,
-                               concurrency::TimePoint until = concurrency::TimePoint::max());
+  class More;
+  /// `co_await more(ctx)`: waits for more of what the client sends; false if nothing came, because the client is gone,
+  /// `ctx` done, or it is `until`.
+  [[nodiscard]] More more(const concurrency::Context& ctx,
+                          concurrency::TimePoint until = concurrency::TimePoint::max());
   concurrency::Task<> write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming);
   void put_out(std::string_view bytes);
   concurrency::Task<bool> write_all();
@@ -119,5 +122,34 @@ class Session : public std::enable_shared_from_this<Session> {
   std::string scratch_;
   std::vector<AccessCall> logged_calls_;
 };
+
+class Session::More : public concurrency::detail::Awaiter {
+ public:
+  More(Session& session, const concurrency::Context& ctx, concurrency::TimePoint until)
+      : session_(session), ctx_(ctx), until_(until) {}
+
+  [[nodiscard]] bool await_ready();
+  template <class T>
+  void await_suspend(std::coroutine_handle<concurrency::detail::Promise<T>> coroutine) {
+    parked_.suspend(coroutine);
+  }
+  [[nodiscard]] bool await_resume() const {
+    session_.waiting_ = nullptr;
+    return session_.end_ - session_.begin_ > had_;
+  }
+
+ private:
+  Session& session_;
+  const concurrency::Context& ctx_;
+  const concurrency::TimePoint until_;
+  std::size_t had_ = 0;
+  concurrency::detail::Parked parked_;
+  concurrency::detail::ContextWake done_{parked_, 1};
+  concurrency::detail::TimerWake late_{parked_, 2};
+};
+
+inline Session::More Session::more(const concurrency::Context& ctx, concurrency::TimePoint until) {
+  return More(*this, ctx, until);
+}
 
 }  // namespace sluice::gateway

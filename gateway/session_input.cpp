@@ -1,5 +1,4 @@
 // What a session reads of its client.
-#include "concurrency/wait.hpp"
 #include "gateway/session.hpp"
 
 #include <chrono>
@@ -94,21 +93,14 @@ void Session::Glance::disarm() {
   loop_.disarm(*this);
 }
 
-/// False if nothing more came: the client is gone, `ctx` done, or it is `until`.
-Task<bool> Session::more(const Context& ctx, concurrency::TimePoint until) {
-  if (ended_) lose();  // what is missing never comes
-  const std::size_t had = end_ - begin_;
-  read(begin_ != end_ || !parser_.untouched());
-  if (reading_) {
-    concurrency::detail::Parked parked;
-    concurrency::detail::ContextWake done(parked, 1);
-    concurrency::detail::TimerWake late(parked, 2);
-    if (until != concurrency::TimePoint::max()) late.arm(until);
-    waiting_ = &parked;
-    if (done.subscribe(ctx)) co_await parked.wait();
-    waiting_ = nullptr;
-  }
-  co_return end_ - begin_ > had;
+bool Session::More::await_ready() {
+  if (session_.ended_) session_.lose();  // what is missing never comes
+  had_ = session_.end_ - session_.begin_;
+  session_.read(had_ != 0 || !session_.parser_.untouched());
+  if (!session_.reading_) return true;
+  if (until_ != concurrency::TimePoint::max()) late_.arm(until_);
+  session_.waiting_ = &parked_;
+  return !done_.subscribe(ctx_);
 }
 
 State Session::parse() {
