@@ -67,6 +67,7 @@ void Headers::set(std::string_view name, std::string_view value) {
 }
 
 std::size_t Headers::remove(std::string_view name) {
+  if (!contains(name)) return 0;
   return std::erase_if(entries_, [&](const Entry& entry) { return iequals(name_of(entry), name); });
 }
 
@@ -88,7 +89,8 @@ void Headers::remove_hop_by_hop() {
       i -= removed_before;
     }
   }
-  std::erase_if(entries_, [&](const Entry& entry) { return is_hop_by_hop(name_of(entry)); });
+  const auto concerns_connection = [&](const Entry& entry) { return is_hop_by_hop(name_of(entry)); };
+  if (std::any_of(entries_.begin(), entries_.end(), concerns_connection)) std::erase_if(entries_, concerns_connection);
 }
 
 void Headers::clear() {
@@ -97,8 +99,8 @@ void Headers::clear() {
 }
 
 std::optional<std::string_view> Headers::find(std::string_view name) const {
-  for (const Field field : *this) {
-    if (iequals(field.name, name)) return field.value;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (iequals(name_of(entries_[i]), name)) return at(i).value;
   }
   return std::nullopt;
 }

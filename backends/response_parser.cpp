@@ -137,7 +137,7 @@ class ResponseParser::Machine final : public detail::Message {
     if (found == detail::HeadScanner::State::need_more) return 0;
     if (found == detail::HeadScanner::State::failed) return fault_in_head(scanner_.fault());
     const std::size_t size = scanner_.size();
-    if (!reader_.read_head(input.substr(0, size))) return fault_in_head(fault);
+    if (!reader_.read_head(input.substr(0, size), scanner_)) return fault_in_head(fault);
 
     if (status_ / 100 == 1) {
       if (status_ == 101 || ++interim_ > kMaxInterim) return fault_in_head(detail::Fault::interim);

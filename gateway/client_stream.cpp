@@ -17,7 +17,7 @@ using concurrency::Loop;
 using concurrency::Task;
 using State = RequestParser::State;
 
-constexpr std::size_t kCopiedPiece = 1024;  // below this a copy costs less than a list of buffers
+constexpr std::size_t kCopiedPiece = 16UL * 1024;  // below this a copy costs less than a list of buffers
 
 ClientStream::ClientStream(Session& session, const Incoming& incoming) : session_(session), incoming_(incoming) {
   session_.parser_.stream_body();

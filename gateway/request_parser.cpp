@@ -185,7 +185,7 @@ class RequestParser::Machine final : public detail::Message {
     }
     if (found == detail::HeadScanner::State::failed) return refuse_head(scanner_.fault());
     const std::string_view head = input.substr(0, scanner_.size());
-    if (!reader_.read_head(head)) {
+    if (!reader_.read_head(head, scanner_)) {
       if (fault == Fault::version && !names_other_version(head)) fault = Fault::start_line;
       return refuse_head(fault);
     }

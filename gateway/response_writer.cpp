@@ -148,9 +148,13 @@ std::string_view reason_phrase(unsigned status) {
 }
 
 void ResponseWriter::start(unsigned status, std::string_view date) {
-  out_.assign("HTTP/1.1 ");
-  append_number(out_, status);
-  out_.append(" ").append(reason_phrase(status)).append("\r\n");
+  if (status == 200) {
+    out_.assign("HTTP/1.1 200 OK\r\n");
+  } else {
+    out_.assign("HTTP/1.1 ");
+    append_number(out_, status);
+    out_.append(" ").append(reason_phrase(status)).append("\r\n");
+  }
   if (!date.empty()) add("Date", date);
 }
 

@@ -139,6 +139,8 @@ HeadScanner::State HeadScanner::scan(std::string_view input, std::size_t max_byt
     if (feed == line_ || begin[feed - 1] != '\r') return fail(Fault::line_end);
     const bool is_empty = feed - 1 == line_;
     if (line_ != 0 && (begin[line_] == ' ' || begin[line_] == '\t')) return fail(Fault::folded);
+    if (lines_ < feeds_.size()) feeds_[lines_] = static_cast<std::uint32_t>(feed);
+    ++lines_;
     line_ = seen_ = feed + 1;
     if (is_empty) return State::complete;
   }

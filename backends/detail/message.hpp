@@ -3,6 +3,7 @@
 
 #include "backends/headers.hpp"
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -50,18 +51,28 @@ class HeadScanner {
  public:
   enum class State { need_more, complete, failed };
 
-  void reset() { *this = HeadScanner(); }
+  void reset() {
+    line_ = seen_ = lines_ = 0;
+    fault_ = Fault::none;
+  }
   /// `input` begins with the head and has all bytes of the scans before.
   State scan(std::string_view input, std::size_t max_bytes);
   /// When complete: bytes of the head with its empty line; before, of the lines that are whole.
   [[nodiscard]] std::size_t size() const { return line_; }
   [[nodiscard]] Fault fault() const { return fault_; }
+  /// Where the LF of line `number` is, for a reader that goes through `head` from its first line on, which is number 0:
+  /// after that it looks for the LF of a line that begins at `begin`.
+  [[nodiscard]] std::size_t line_feed(std::string_view head, std::size_t number, std::size_t begin) const {
+    return number < feeds_.size() ? feeds_[number] : head.find('\n', begin);
+  }
 
  private:
   State fail(Fault fault);
 
   std::size_t line_ = 0;  // where the current line begins
   std::size_t seen_ = 0;  // no LF in [line_, seen_)
+  std::size_t lines_ = 0;
+  std::array<std::uint32_t, 24> feeds_;  // of the first lines
   Fault fault_ = Fault::none;
 };
 

@@ -9,12 +9,13 @@ void Reader::start() {
   chunks_.reset();
 }
 
-bool Reader::read_head(std::string_view head) {
+bool Reader::read_head(std::string_view head, const HeadScanner& scanner) {
   message_.headers.assign_block(head);
-  std::size_t end = head.find('\n');
+  std::size_t end = scanner.line_feed(head, 0, 0);
   if (!message_.on_first_line(head.substr(0, end - 1))) return false;
+  std::size_t line = 1;
   for (std::size_t begin = end + 1;; begin = end + 1) {
-    end = head.find('\n', begin);
+    end = scanner.line_feed(head, line++, begin);
     if (end == begin + 1) break;  // the empty line
     if (!read_field(head, begin, end - 1)) return false;
   }

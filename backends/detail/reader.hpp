@@ -19,8 +19,8 @@ class Reader {
 
   void start();
 
-  /// A whole head, found by HeadScanner. False: see the fault.
-  bool read_head(std::string_view head);
+  /// A whole head, found by `scanner`. False: see the fault.
+  bool read_head(std::string_view head, const HeadScanner& scanner);
 
   /// Returns the number of bytes consumed; stops at the end of the message and at a fault.
   std::size_t read_body(std::string_view input);
