@@ -33,6 +33,15 @@ class Out {
     at_ += text.size();
   }
 
+  /// Appends `text` if `test` finds nothing in its words; returns whether.
+  template <class Test>
+  bool put_unless(std::string_view text, Test test) {
+    if (is_full_ || static_cast<std::size_t>(end_ - at_) < text.size()) return false;
+    if (backends::detail::copy_and_test(text, at_, test)) return false;
+    at_ += text.size();
+    return true;
+  }
+
   void put_number(std::int64_t number) {
     const auto result = std::to_chars(at_, end_, number);
     if (result.ec != std::errc()) is_full_ = true;
@@ -105,17 +114,15 @@ bool is_plain(unsigned char byte) {
   return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
 }
 
-bool is_all_plain(std::string_view text) {
+constexpr auto has_special = [](std::uint64_t word) {
   using namespace backends::detail;
-  return !any_word(text, [](std::uint64_t word) {
-    return has_less(word, ' ') | has_byte(word, 0x7f) | has_high(word) | has_byte(word, '"') | has_byte(word, '\\');
-  });
-}
+  return has_less(word, ' ') | has_byte(word, 0x7f) | has_high(word) | has_byte(word, '"') | has_byte(word, '\\');
+};
 
 // Calls `escape(i)` for each byte that is not plain, which returns how many bytes it dealt with; copies the others.
 template <class Escape>
 void put_escaped(Out& out, std::string_view text, Escape escape) {
-  if (is_all_plain(text)) return out.put(text);  // as most are
+  if (out.put_unless(text, has_special)) return;  // as most are plain
   std::size_t i = 0;
   while (i < text.size()) {
     const std::size_t begin = i;

@@ -19,6 +19,7 @@ using backends::Failure;
 using backends::Reason;
 using backends::Stream;
 using concurrency::Cancel;
+using concurrency::Cancellable;
 using concurrency::Context;
 using concurrency::Duration;
 using concurrency::ErrGroup;
@@ -30,7 +31,9 @@ using Body = ClientStream::Body;
 /// Cuts a stream off when no byte has passed for too long, or its time is over.
 class Watch final : private concurrency::TimerEntry {
  public:
-  Watch(const EndpointConfig& config, const ClientStream& client, const Stream& stream, const Cancel& cut)
+  /// `begun`: since when `stream_timeout` counts.
+  Watch(const EndpointConfig& config, TimePoint begun, const ClientStream& client, const Stream& stream,
+        const Cancel& cut)
       : TimerEntry([](TimerEntry& entry, bool expired) noexcept {
           if (expired) static_cast<Watch&>(entry).look();
         }),
@@ -38,7 +41,7 @@ class Watch final : private concurrency::TimerEntry {
         client_(client),
         stream_(stream),
         cut_(cut) {
-    if (config.stream_timeout) end_ = loop_.turn_time() + *config.stream_timeout;
+    if (config.stream_timeout) end_ = begun + *config.stream_timeout;
     arm();  // without asking the kernel: most are over before the first look
   }
   ~Watch() { loop_.disarm(*this); }
@@ -102,9 +105,16 @@ Task<> pass_request(const Context& ctx, Upload* upload) {
 }
 
 /// Nothing, if the response was passed on whole or the client has left it; else what cut it off.
-Task<std::optional<Failure>> pass_response(const Context& ctx, const EndpointConfig& config, ClientStream& client,
-                                           Stream& stream, ProxyCache& cache, const Cancel& cut) {
-  const Watch watch(config, client, stream, cut);
+Task<std::optional<Failure>> pass_response(const Context& ctx, std::optional<Cancellable>& flow,
+                                           const EndpointConfig& config, ClientStream& client, Stream& stream,
+                                           ProxyCache& cache) {
+  std::optional<Watch> watch;
+  const TimePoint begun = Loop::current().turn_time();
+  const auto watched = [&]() -> const Context& {
+    if (!flow) flow = concurrency::with_cancel(ctx);
+    if (!watch) watch.emplace(config, begun, client, stream, flow->cancel);
+    return flow->ctx;
+  };
   std::string_view piece;
   bool is_sent = true;
   bool is_last = false;
@@ -112,9 +122,9 @@ Task<std::optional<Failure>> pass_response(const Context& ctx, const EndpointCon
   while (is_sent && !is_last) {
     const bool has_news = stream.has_news();
     if (!has_news && client.is_head_sent()) {
-      const bool is_woken = co_await stream.news(ctx);
+      const bool is_woken = co_await stream.news(watched());
       if (is_woken) continue;
-      cut_off = stream.failure_of(ctx);
+      cut_off = stream.failure_of(flow->ctx);
       break;
     }
     piece = {};
@@ -131,15 +141,17 @@ Task<std::optional<Failure>> pass_response(const Context& ctx, const EndpointCon
     client.put(piece, is_last);
     co_await concurrency::detail::AfterOthers();
     is_sent = client.send();
-    if (!is_sent) is_sent = co_await client.send_rest(ctx);
+    if (!is_sent) is_sent = co_await client.send_rest(watched());
+    if (!is_last) (void)watched();  // most responses are over before there is anything to watch
   }
   if (is_sent && !cut_off) co_return std::nullopt;
-  if (watch.is_over()) co_return Failure(Reason::timeout, "stream_timeout");
+  const bool is_idle = watch && watch->is_idle();
+  if (watch && watch->is_over()) co_return Failure(Reason::timeout, "stream_timeout");
   if (cut_off) {
-    if (watch.is_idle()) co_return Failure(Reason::timeout, "stream_idle_timeout");
+    if (is_idle) co_return Failure(Reason::timeout, "stream_idle_timeout");
     co_return cut_off;
   }
-  if (ctx.is_done() && !watch.is_idle()) co_return Failure(Reason::cancelled, "the request is malformed");
+  if (flow && flow->ctx.is_done() && !is_idle) co_return Failure(Reason::cancelled, "the request is malformed");
   client.give_up();
   co_return std::nullopt;
 }
@@ -184,9 +196,10 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
     reply = cache.failed(missing(Reason::dependency, 0, Duration(0)));
     co_return;
   }
-  const auto flow = concurrency::with_cancel(ctx);
+  std::optional<Cancellable> flow;  // of the bodies, so that they can be cut off without the client being gone
+  if (made->request->is_streamed) flow = concurrency::with_cancel(ctx);
   const TimePoint call_end = plan.config.timeout ? start + *plan.config.timeout : deadline;
-  const auto to_head = concurrency::with_deadline(flow.ctx, std::min(deadline, call_end));
+  const auto to_head = concurrency::with_deadline(flow ? flow->ctx : ctx, std::min(deadline, call_end));
 
   if (incoming.parser.state() == RequestParser::State::head && !made->request->is_streamed) {
     const Body body = co_await discard(to_head.ctx, client);
@@ -209,11 +222,12 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
     co_return;
   }
   Stream& stream = *opened;
-  Upload upload(client, stream, flow.cancel);
+  std::optional<Upload> upload;
   std::optional<ErrGroup> uploading;
   if (made->request->is_streamed) {  // else there is the head already
-    auto [group, upload_ctx] = ErrGroup::with_context(flow.ctx);
-    group.go(pass_request, upload_ctx, &upload);
+    upload.emplace(client, stream, flow->cancel);
+    auto [group, upload_ctx] = ErrGroup::with_context(flow->ctx);
+    group.go(pass_request, upload_ctx, &*upload);
     uploading.emplace(std::move(group));
     const auto failure = co_await stream.receive_head(to_head.ctx);
     if (failure) {
@@ -221,7 +235,7 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
       Fragment fragment = missing(failure->reason, failure->status, took());
       uploading->cancel();
       (void)co_await uploading->wait();
-      reply = upload.is_refused ? refused(incoming) : is_client_late ? late() : cache.failed(std::move(fragment));
+      reply = upload->is_refused ? refused(incoming) : is_client_late ? late() : cache.failed(std::move(fragment));
       co_return;
     }
   }
@@ -244,7 +258,7 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
   Call& call = reply.calls.emplace_back(plan, incoming);
   call.settle(std::move(fragment));
   client.start(reply, stream.headers(), stream.content_length());
-  const auto why = co_await pass_response(flow.ctx, endpoint.config, client, stream, cache, flow.cancel);
+  const auto why = co_await pass_response(ctx, flow, endpoint.config, client, stream, cache);
   if (uploading) {
     uploading->cancel();
     (void)co_await uploading->wait();
