@@ -16,7 +16,7 @@ struct CallPlan;
 struct Incoming;
 class RequestParser;
 
-struct Runtime;
+class Runtime;
 
 /// The values for one request, made once and added to each of its calls; empty: not sent. *immutable*
 struct Forwarding {
