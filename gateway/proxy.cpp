@@ -4,6 +4,7 @@
 #include "concurrency/errgroup.hpp"
 #include "concurrency/loop.hpp"
 #include "gateway/call_request.hpp"
+#include "gateway/invalidation.hpp"
 #include "gateway/proxy_cache.hpp"
 
 #include <algorithm>
@@ -107,7 +108,7 @@ Task<> pass_request(const Context& ctx, Upload* upload) {
 /// Nothing, if the response was passed on whole or the client has left it; else what cut it off.
 Task<std::optional<Failure>> pass_response(const Context& ctx, std::optional<Cancellable>& flow,
                                            const EndpointConfig& config, ClientStream& client, Stream& stream,
-                                           ProxyCache& cache) {
+                                           ProxyCache* cache) {
   std::optional<Watch> watch;
   const TimePoint begun = Loop::current().turn_time();
   const auto watched = [&]() -> const Context& {
@@ -135,8 +136,8 @@ Task<std::optional<Failure>> pass_response(const Context& ctx, std::optional<Can
         break;
       }
       is_last = *received;
-      cache.feed(piece);
-      if (is_last) cache.finish();
+      if (cache != nullptr) cache->feed(piece);
+      if (cache != nullptr && is_last) cache->finish();
     }
     client.put(piece, is_last);
     co_await concurrency::detail::AfterOthers();
@@ -191,9 +192,12 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
   const auto took = [start] { return Loop::current().turn_time() - start; };
   std::optional<std::size_t> culprit;
   const auto made = make_request(plan, incoming, TemplateValues(), culprit);
-  ProxyCache cache(endpoint, incoming, made ? *made : CallRequest());
+  std::optional<ProxyCache> cache;  // most endpoints have no use for one
+  const auto cache_of = [&]() -> ProxyCache& {
+    return cache ? *cache : cache.emplace(endpoint, incoming, made ? *made : CallRequest());
+  };
   if (!made) {
-    reply = cache.failed(missing(Reason::dependency, 0, Duration(0)));
+    reply = cache_of().failed(missing(Reason::dependency, 0, Duration(0)));
     co_return;
   }
   std::optional<Cancellable> flow;  // of the bodies, so that they can be cut off without the client being gone
@@ -207,18 +211,19 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
     if (body == Body::ended) reply = late();
     if (body != Body::last) co_return;
   }
-  if (cache.is_on()) {
-    auto stored = co_await cache.answer(to_head.ctx);
+  if (plan.config.cache || is_unsafe(made->request->method)) (void)cache_of();
+  if (cache && cache->is_on()) {
+    auto stored = co_await cache->answer(to_head.ctx);
     if (stored) {
       reply = std::move(*stored);
       co_return;
     }
   }
-  auto opened =
-      co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, cache.request(), &client);
+  const auto& asked = cache ? cache->request() : made->request;
+  auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, asked, &client);
   if (opened.has_error()) {
     const Failure& failure = opened.error();
-    reply = cache.failed(missing(failure.reason, failure.status, took()));
+    reply = cache_of().failed(missing(failure.reason, failure.status, took()));
     co_return;
   }
   Stream& stream = *opened;
@@ -235,15 +240,16 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
       Fragment fragment = missing(failure->reason, failure->status, took());
       uploading->cancel();
       (void)co_await uploading->wait();
-      reply = upload->is_refused ? refused(incoming) : is_client_late ? late() : cache.failed(std::move(fragment));
+      reply = upload->is_refused ? refused(incoming) : is_client_late ? late() : cache_of().failed(std::move(fragment));
       co_return;
     }
   }
-  auto instead = cache.take_head(stream.status(), stream.headers(), stream.content_length());
-  if (instead || cache.asks_anew()) {  // of a request without a body
+  std::optional<Reply> instead;
+  if (cache) instead = cache->take_head(stream.status(), stream.headers(), stream.content_length());
+  if (instead || (cache && cache->asks_anew())) {  // of a request without a body
     std::string_view nothing;
     (void)stream.receive(nothing);
-    if (cache.asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
+    if (cache->asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
     reply = std::move(*instead);
     co_return;
   }
@@ -254,11 +260,11 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
   fragment.took = took();
   reply.endpoint = &endpoint;
   reply.status = stream.status();
-  reply.cache_status = cache.status();
+  if (cache) reply.cache_status = cache->status();
   Call& call = reply.calls.emplace_back(plan, incoming);
   call.settle(std::move(fragment));
   client.start(reply, stream.headers(), stream.content_length());
-  const auto why = co_await pass_response(ctx, flow, endpoint.config, client, stream, cache);
+  const auto why = co_await pass_response(ctx, flow, endpoint.config, client, stream, cache ? &*cache : nullptr);
   if (uploading) {
     uploading->cancel();
     (void)co_await uploading->wait();
