@@ -238,14 +238,10 @@ void Connection::write_now(Buffers& rest, bool& is_broken) {
   if (is_broken) read_what_is_left();
 }
 
-/// The connection was reset. If that came with the last bytes that were read, no event tells the pending read.
+/// The connection was reset. If that came with the last bytes that were read, no event tells the pending read: waiting
+/// for errors makes the system tell again of what there is.
 void Connection::read_what_is_left() {
-  while (state_ == State::busy && !finished_ && !paused_ && !read_.has_read()) {
-    error_code ec;
-    const std::size_t size = socket_.read_some(where_, ec);
-    if (ec == asio::error::would_block) return;
-    on_read(ec, size);
-  }
+  socket_.async_wait(Socket::wait_error, [self = shared_from_this()](const error_code&) {});
 }
 
 /// Ends early when the response is over, the connection broke, or `ctx` is done.
