@@ -83,7 +83,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] concurrency::TimePoint last_progress() const { return last_progress_; }
   [[nodiscard]] std::size_t unsent_bytes();
 
-  [[nodiscard]] bool is_reusable() const { return state_ == State::idle; }
+  /// Not so, either, if the server has closed it, or has spoken unasked, and the turn to learn of it is still to come.
+  [[nodiscard]] bool is_reusable() const { return state_ == State::idle && !read_.has_read(); }
   void close();
 
   /// Called once when an idle connection dies.

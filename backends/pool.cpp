@@ -67,11 +67,15 @@ Pool::~Pool() {
 }
 
 std::optional<Lease> Pool::take_idle() {
-  if (idle_.empty()) return std::nullopt;
-  auto connection = std::move(idle_.back());
-  idle_.pop_back();
-  connection->on_death(nullptr, nullptr);
-  return Lease(shared_from_this(), std::move(connection));
+  while (!idle_.empty()) {
+    auto connection = std::move(idle_.back());
+    idle_.pop_back();
+    connection->on_death(nullptr, nullptr);
+    if (connection->is_reusable()) return Lease(shared_from_this(), std::move(connection));
+    connection->close();
+    release_slot();
+  }
+  return std::nullopt;
 }
 
 Task<result<Lease, Failure>> Pool::acquire(const Context& ctx, Reuse reuse) {

@@ -203,6 +203,17 @@ TEST_F(ProxyUpload, IsEndedByAnAnswerThatDoesNotWaitForIt) {
   EXPECT_THAT(log_line(), HasSubstr("\"status\":403,\"result\":\"complete\""));
 }
 
+TEST_F(ProxyUpload, IsNotSentOnAConnectionWhoseEndIsKnown) {
+  serve_proxy();
+  send(RawClient::text("GET", "/p") + RawClient::text("POST", "/p", {}, "abc"));
+  server_.close(kOk);
+  EXPECT_EQ(receive().body, "ok");
+  EXPECT_EQ(server_.accepted(), 2U);
+  EXPECT_THAT(server_.received(), EndsWith("abc"));
+  say(kOk);
+  EXPECT_EQ(receive().body, "ok");
+}
+
 TEST_F(ProxyUpload, ThatIsSlowIsTheClientsFault) {
   serve_proxy();
   send("POST /p HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\nabc");

@@ -126,14 +126,15 @@ std::size_t RawServer::written() const {
   return state_->written;
 }
 
-void RawServer::close() {
+void RawServer::close(std::string_view last) {
   boost::system::error_code ignored;
+  (void)state_->socket->write_some(asio::buffer(last), ignored);
   state_->socket->close(ignored);
 }
-void RawServer::reset() {
+void RawServer::reset(std::string_view last) {
   boost::system::error_code ignored;
   state_->socket->set_option(asio::socket_base::linger(true, 0), ignored);
-  state_->socket->close(ignored);
+  close(last);
 }
 void RawServer::stop() {
   boost::system::error_code ignored;

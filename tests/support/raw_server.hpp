@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <boost/asio/ip/tcp.hpp>
 
@@ -37,8 +38,9 @@ class RawServer {
   /// Of what it was told to say on the last connection, how much the kernel has taken.
   [[nodiscard]] std::size_t written() const;
 
-  void close();
-  void reset();
+  /// Says `last`, as far as the kernel takes it at once, and ends the connection in the same moment.
+  void close(std::string_view last = {});
+  void reset(std::string_view last = {});
   /// Accepts nothing more.
   void stop();
 
