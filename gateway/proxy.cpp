@@ -249,7 +249,12 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
   if (instead || (cache && cache->asks_anew())) {  // of a request without a body
     std::string_view nothing;
     (void)stream.receive(nothing);
-    if (cache->asks_anew()) co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
+    if (cache->asks_anew()) {
+      {
+        const Stream ended = std::move(stream);
+      }  // its connection may be the only one
+      co_return co_await proxy(ctx, endpoint, incoming, client, deadline, reply);
+    }
     reply = std::move(*instead);
     co_return;
   }

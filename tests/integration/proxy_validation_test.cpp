@@ -56,6 +56,17 @@ TEST_F(ProxyValidation, AsksOnceMoreForTheWholeAfterA304ForAnotherTag) {
   EXPECT_EQ(exchange("").header("ETag"), "\"2\"");
 }
 
+TEST_F(ProxyValidation, AsksOnceMoreOnTheOnlyConnection) {
+  serve_proxy("", R"("cache": {"ttl": "1h"}, )", R"("max_connections": 1, )");
+  exchange(response("ETag: \"1\"\r\nCache-Control: max-age=2\r\n"));
+  time_.advance(3s);
+  ask();
+  say("HTTP/1.1 304 Not Modified\r\nETag: \"2\"\r\n\r\n");
+  say(response("ETag: \"2\"\r\n", "new"));
+  EXPECT_EQ(receive().body, "new");
+  EXPECT_EQ(server_.accepted(), 1U);
+}
+
 TEST_F(ProxyValidation, LearnsFromHeadWhetherWhatIsStoredIsStillThat) {
   serve_cached(R"("ttl": "1h", "honor_request": true)");
   const std::string get = response("ETag: \"1\"\r\nCache-Control: max-age=2\r\nX-A: old\r\n");
