@@ -16,7 +16,8 @@ constexpr std::string_view kEnd = "\r\n";
 
 /// Whether any of it could end a name, or its line.
 constexpr auto ends_name = [](std::uint64_t word) {
-  return detail::has_less(word, ' ' + 1) | detail::has_byte(word, ':') | detail::has_high(word);
+  return detail::has_less(word, ' ' + 1) | detail::has_byte(word, ':') | detail::has_byte(word, 0x7f) |
+         detail::has_high(word);
 };
 constexpr auto has_control = [](std::uint64_t word) { return detail::has_less(word, ' '); };
 

@@ -47,6 +47,28 @@ TEST(RequestWriter, SkipsFieldsThatWouldSplitTheMessage) {
   EXPECT_TRUE(writer.add("X", "a\tb \xc3\xbc"));
 }
 
+TEST(RequestWriter, FindsEveryBadByteInEveryPlaceAndNoOther) {
+  std::string out;
+  RequestWriter writer(out);
+  for (const std::size_t size : {1, 2, 7, 8, 9, 15, 16, 17, 40, 300}) {
+    for (int byte = 0; byte < 256; ++byte) {
+      for (std::size_t at = 0; at < size; at += size > 40 ? 7 : 1) {
+        std::string text(size, 'a');
+        text[at] = static_cast<char>(byte);
+        const bool is_word = byte > ' ' && byte != 0x7f;
+        ASSERT_EQ(writer.add("X", text), byte != '\r' && byte != '\n' && byte != 0) << size << ' ' << at << ' ' << byte;
+        ASSERT_TRUE(out.empty() || out == "X: " + text + "\r\n");
+        out.clear();
+        ASSERT_EQ(writer.add(text, "v"), is_word && byte < 0x7f && byte != ':') << size << ' ' << at << ' ' << byte;
+        ASSERT_TRUE(out.empty() || out == text + ": v\r\n");
+        out.clear();
+        ASSERT_EQ(writer.start("GET", text, "h"), is_word) << size << ' ' << at << ' ' << byte;
+        out.clear();
+      }
+    }
+  }
+}
+
 TEST(RequestWriter, RefusesARequestLineThatWouldSplitTheMessage) {
   std::string out;
   RequestWriter writer(out);

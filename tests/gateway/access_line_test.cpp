@@ -140,6 +140,22 @@ TEST(AccessLine, IsValidWhateverBytesItIsMadeFrom) {
   }
 }
 
+TEST(AccessLine, FindsEveryByteThatIsNotPlainInEveryPlace) {
+  for (const std::size_t size : {1, 7, 8, 9, 17}) {
+    for (int byte = 0; byte < 0x80; ++byte) {
+      for (std::size_t at = 0; at < size; ++at) {
+        std::string text(size, 'a');
+        text[at] = static_cast<char>(byte);
+        AccessRecord record;
+        record.target = text;
+        const std::string json = line_of(LineFormat::json, record);
+        ASSERT_TRUE(nlohmann::json::accept(json)) << json;
+        ASSERT_EQ(nlohmann::json::parse(json)["target"], text);
+      }
+    }
+  }
+}
+
 TEST(AccessLine, IsWrittenWholeOrNotAtAll) {
   const Sample sample;
   for (const LineFormat format : {LineFormat::json, LineFormat::text}) {
