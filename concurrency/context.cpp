@@ -360,22 +360,22 @@ Cancellable with_deadline(const Context& parent, TimePoint deadline, error_code 
   const TimePoint inherited = ancestor != nullptr ? ancestor->deadline_ : TimePoint::max();
   // A deadline that the parent's comes before needs no timer of its own.
   const bool own = deadline < inherited;
+  Loop* const loop = own ? &Loop::current() : nullptr;
   constexpr unsigned kHandles = 2;  // the context and its Cancel
   auto* const node = new ContextNode(parent.node_, kHandles + (own ? 1U : 0U));
   node->deadline_ = own ? deadline : inherited;
   if (own) {
     node->deadline_cause_ = cause;
-    node->prepare(Loop::current());
+    node->prepare(*loop);
   }
   node->follow(ancestor);
   if (own) {
-    Loop& loop = Loop::current();
-    const TimePoint now = loop.turn_time();
+    const TimePoint now = loop->turn_time();
     if (deadline <= now) node->end(Error::deadline_exceeded, cause);
     if (node->is_done()) {
       ContextNode::release(node);
     } else {
-      node->arm(loop, deadline, now);
+      node->arm(*loop, deadline, now);
     }
   }
   return Cancellable(Context(NodePtr(node)), Cancel(Context(NodePtr(node))));

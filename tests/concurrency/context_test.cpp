@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -155,6 +156,11 @@ TEST(Context, APastDeadlineIsOverAtOnce) {
   auto [negative, cancel_negative] = with_timeout(Context(), -1s);
   auto [furthest, cancel_furthest] = with_deadline(Context(), TimePoint::min());
   for (const Context& ctx : {past, none, negative, furthest}) EXPECT_EQ(ctx.err(), Error::deadline_exceeded);
+}
+
+TEST(Context, ADeadlineWithoutALoopThrowsAndLeaksNothing) {
+  auto [ctx, cancel] = with_cancel(Context());
+  EXPECT_THROW((void)with_deadline(ctx, TimePoint()), std::logic_error);
 }
 
 TEST(Context, AnEndlessTimeoutNeitherOverflowsNorEnds) {
