@@ -1,6 +1,7 @@
 // Responses that pass through: what of them reaches the client, and when.
 #include "tests/integration/proxy_fixture.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include <gmock/gmock.h>
@@ -70,6 +71,42 @@ TEST_F(Proxy, PassesNoInterimResponsesOnToHttp10) {
   EXPECT_EQ(news(), "");
   say("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
   EXPECT_THAT(news(), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST_F(Proxy, PassesBodiesOfKnownLengthOnHoweverTheyAreCut) {
+  serve_proxy(R"("deadline": "10s", )");
+  for (const std::size_t size : {1, 2, 500, 8'000, 8'150, 8'192, 8'193, 20'000, 69'632, 69'700, 150'000, 1'000'000}) {
+    std::string body(size, '\0');
+    for (std::size_t i = 0; i < size; ++i) body[i] = static_cast<char>('a' + (i / 7 + i / 8'192) % 26);
+    const std::string whole = response("X-A: b\r\n", body);
+    const std::size_t head = whole.size() - size;
+    for (const std::size_t cut : {std::size_t{0}, std::size_t{1}, head - 1, head, head + 1, head + size / 2}) {
+      ask();
+      std::size_t at = 0;
+      if (cut == 1) {
+        for (; at < std::min(head + 20, whole.size() - 1); ++at) say(whole.substr(at, 1));
+      } else if (cut != 0) {
+        say(whole.substr(0, cut));
+        at = cut;
+      }
+      if (at < whole.size()) say(whole.substr(at));
+      EXPECT_TRUE(receive().body == body) << size << " cut at " << cut;
+    }
+  }
+  EXPECT_EQ(server_.accepted(), 1U);
+}
+
+TEST_F(Proxy, PassesAllOfABodyOnThatBreaksOffWhileItsClientDoesNotRead) {
+  serve_proxy();
+  const std::string body(60'000, 'x');
+  for (const bool is_reset : {false, true}) {
+    ask();
+    const std::string part = "HTTP/1.1 200 OK\r\nContent-Length: 60001\r\n\r\n" + body;
+    is_reset ? server_.reset(part) : server_.close(part);
+    const RawEnd end = receive_all();
+    EXPECT_TRUE(end.bytes.ends_with("\r\n\r\n" + body)) << is_reset << ' ' << end.bytes.size();
+    client_.close();
+  }
 }
 
 TEST_F(Proxy, KeepsWhatConcernsTheBackendsConnectionAlone) {
