@@ -43,6 +43,30 @@ TEST_F(Forwarding, TellsTheClientsAddressItsHostAndTheWay) {
   EXPECT_EQ(sent("Forwarded"), "-");
 }
 
+TEST_F(Forwarding, TellsOfEachRequestOfAConnectionWhatIsTrueOfIt) {
+  serve(kNone);
+  const auto told = [&](const std::string& fields, const std::string& version = "1.1") {
+    send("GET /a HTTP/" + version + "\r\n" + fields + "\r\n");
+    EXPECT_EQ(receive().status, 200U);
+    return sent("X-Forwarded-Host") + ", " + sent("Via");
+  };
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(told("Host: a\r\n"), "a, 1.1 sluice");
+  EXPECT_EQ(told("Host: b\r\n"), "b, 1.1 sluice");
+  EXPECT_EQ(told("Host: b\r\nConnection: keep-alive\r\n", "1.0"), "b, 1.0 sluice");
+  EXPECT_EQ(told("Host: b\r\n"), "b, 1.1 sluice");
+  EXPECT_EQ(told("Host: b\r\nVia: 1.1 x\r\n"), "b, 1.1 x, 1.1 sluice");
+  EXPECT_EQ(told("Host: b\r\n"), "b, 1.1 sluice");
+  reload(kNone, R"("headers": {"Via": null})");
+  EXPECT_EQ(told("Host: b\r\n"), "b, -");
+  const std::string claim = "Host: b\r\nX-Forwarded-Host: c\r\n";
+  EXPECT_EQ(told(claim), "b, -");
+  reload(kNone, R"("trusted_proxies": ["127.0.0.1"])");
+  EXPECT_EQ(told(claim), "c, 1.1 sluice");
+  EXPECT_EQ(told("Host: b\r\n"), "b, 1.1 sluice");
+  reload(kNone);
+  EXPECT_EQ(told(claim), "b, 1.1 sluice");
+}
+
 TEST_F(Forwarding, ReplacesWhatAClientClaims) {
   for (const std::string_view endpoints : {kAll, kNone}) {
     serve(endpoints);
