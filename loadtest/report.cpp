@@ -169,6 +169,7 @@ std::string to_table(const Report& report, const Limits& limits) {
   append_stats(text, "latency", report);
   if (report.is_open_loop) {
     append_row(text, "sent late", report.lag);
+    append_row(text, "since sent", report.since_sent);
     text += '\n';
   }
   if (report.phases.size() > 1)

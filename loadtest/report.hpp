@@ -61,6 +61,7 @@ struct Report : Stats {
 
   // What the generator itself did.
   Histogram lag;                   // open loop: from the intended to the real send
+  Histogram since_sent;            // and from there to the end of the reply
   std::uint64_t late = 0;          // sent more than 1 ms late although a connection was free
   std::uint64_t queued = 0;        // sent late because all connections were busy
   std::chrono::nanoseconds cpu{};  // user and system time of the whole run

@@ -112,7 +112,7 @@ std::string to_json(const Report& report, const Limits& limits) {
   append(json, ",\"reconnects\":%llu,\"late\":%llu,\"queued\":%llu,\"cpu_s\":%.6f,\"cpu_us_per_request\":%.3f,",
          static_cast<Count>(report.reconnects), static_cast<Count>(report.late), static_cast<Count>(report.queued),
          seconds(report.cpu), all_sent > 0 ? microseconds(report.cpu) / static_cast<double>(all_sent) : 0.0);
-  json += members(report) + ",\"lag_us\":" + to_json(report.lag);
+  json += members(report) + ",\"lag_us\":" + to_json(report.lag) + ",\"since_sent_us\":" + to_json(report.since_sent);
   json += ",\"statuses\":" + to_json(report.statuses) + ",\"results\":" + to_json(report.results) +
           ",\"calls\":" + to_json(report.calls) + ",\"first_problem\":" + json_string(report.first_problem) +
           ",\"remarks\":" + list(remarks(report)) + ",\"failed\":" + list(broken_limits(report, limits));

@@ -273,6 +273,7 @@ void Runner::finish(Connection& connection, TimePoint now) {
   if (is_measured) {
     count(report_.requests[connection.kind].second);
     report_.statuses.count(std::to_string(reply.status()));
+    if (is_open_loop_) report_.since_sent.record(now - connection.sent);
     if (!reply.result().empty()) report_.results.count(reply.result());
     for (const SluiceCall& call : parse_sluice_calls(reply.calls())) report_.calls.count(call.member);
   }
@@ -330,6 +331,7 @@ void Runner::send(Connection& connection, TimePoint intended, TimePoint now) {
   connection.kind = mix_.choose(serial_ - 1);
   connection.phase = is_open_loop_ ? schedule_.next()->phase : phase_;
   connection.intended = intended;
+  connection.sent = now;
   PhaseReport& phase = report_.phases[connection.phase];
   ++phase.stats.sent;
   if (is_open_loop_) schedule_.advance();

@@ -59,6 +59,7 @@ class Runner {
     std::uint64_t serial = 0;  // of the request it carries, or carried last; from 1
     std::size_t kind = 0, phase = 0;
     TimePoint intended;    // when that should have been sent
+    TimePoint sent;        // when it was
     TimePoint idle_since;  // while idle
     std::string request;
     std::size_t written = 0;  // bytes of it

@@ -116,6 +116,7 @@ TEST(Runner, SendsAtTheRateInAnOpenLoop) {
   EXPECT_EQ(report.good, 50u);
   EXPECT_GE(report.elapsed, std::chrono::milliseconds(49));  // the last one is meant for then
   EXPECT_EQ(report.lag.count(), 50u);
+  EXPECT_EQ(report.since_sent.count(), 50u);
 }
 
 TEST(Runner, ChargesAStalledServerForEveryRequestOfAnOpenLoopThatItDelayed) {
