@@ -120,6 +120,7 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const auto bounded =
       has_deadline ? concurrency::with_deadline(Context(), arrived_ + deadline) : concurrency::with_cancel(Context());
 
+  due_ = has_deadline ? arrived_ + deadline : concurrency::TimePoint::max();
   in_progress_ = &bounded.cancel;
   half_close_ = endpoint != nullptr && endpoint->config.half_close;
   glance_.arm(arrived_ + kGlance);
@@ -296,7 +297,8 @@ Task<bool> Session::write_all() {
   std::optional<Context> ctx;
   std::size_t done = 0;
   std::size_t since_pause = 0;
-  co_await concurrency::detail::AfterOthers();
+  // What is due does not let others go first.
+  if (Loop::current().turn_time() < due_) co_await concurrency::detail::AfterOthers();
   while (done < out_.size()) {
     if (since_pause >= Quantum::kBytes) {
       since_pause = 0;

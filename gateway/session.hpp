@@ -110,7 +110,8 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::detail::Parked* waiting_ = nullptr;    // for bytes
   const concurrency::Cancel* in_progress_ = nullptr;  // of the request that is being answered
   Glance glance_{*this};
-  concurrency::TimePoint arrived_{};  // the head of the current request
+  concurrency::TimePoint arrived_{};                            // the head of the current request
+  concurrency::TimePoint due_ = concurrency::TimePoint::max();  // the reply to it
   std::chrono::system_clock::time_point arrived_at_{};
   std::string unsaid_;  // of interim responses
   std::string head_;    // of the reply
