@@ -77,7 +77,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] News news(const concurrency::Context& ctx);
   [[nodiscard]] Failure failure_of(const concurrency::Context& ctx) const;
   void finish_stream();
-  /// After receive_head(), until finish_stream().
+  /// Once has_head(), until finish_stream().
   [[nodiscard]] ResponseParser& response() { return parser_; }
   /// When bytes of the stream were last received or sent.
   [[nodiscard]] concurrency::TimePoint last_progress() const { return last_progress_; }

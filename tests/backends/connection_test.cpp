@@ -63,6 +63,16 @@ class ConnectionTest : public ::testing::Test {
     }
   }
 
+  /// Though writing fails.
+  void expect_all_of(const std::string& body) {
+    EXPECT_FALSE(time_.run(connection_->send(nobody_, "x", false)));
+    time_.settle();
+    const std::string all = take_all();
+    EXPECT_TRUE(all == body) << all.size() << all.substr(all.size() - std::min<std::size_t>(all.size(), 60));
+    connection_->finish_stream();
+    EXPECT_FALSE(connection_->is_reusable());
+  }
+
   concurrency::VirtualTime time_;
   const Context nobody_;
   tcp::socket::rebind_executor<concurrency::Executor>::other peer_{time_.loop().executor()};
@@ -80,12 +90,7 @@ TEST_F(ConnectionTest, GivesAllOfTheAnswerOfAServerThatResetBeforeAllWasSent) {
   ASSERT_TRUE(connection_->has_head());
   say(body);
   reset();
-  EXPECT_FALSE(time_.run(connection_->send(nobody_, "x", false)));
-  time_.settle();
-  const std::string all = take_all();
-  EXPECT_TRUE(all == body) << all.size() << all.substr(all.size() - std::min<std::size_t>(all.size(), 60));
-  connection_->finish_stream();
-  EXPECT_FALSE(connection_->is_reusable());
+  expect_all_of(body);
 }
 
 TEST_F(ConnectionTest, GivesAllOfItAlsoInChunksAndLate) {
@@ -96,12 +101,7 @@ TEST_F(ConnectionTest, GivesAllOfItAlsoInChunksAndLate) {
   time_.settle();
   say(body.substr(1000) + "\r\n0\r\n\r\n");
   reset();
-  EXPECT_FALSE(time_.run(connection_->send(nobody_, "x", false)));
-  time_.settle();
-  const std::string all = take_all();
-  EXPECT_TRUE(all == body) << all.size() << all.substr(all.size() - std::min<std::size_t>(all.size(), 60));
-  connection_->finish_stream();
-  EXPECT_FALSE(connection_->is_reusable());
+  expect_all_of(body);
 }
 
 }  // namespace
