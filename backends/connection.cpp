@@ -22,6 +22,7 @@ using concurrency::Task;
 
 constexpr std::size_t kLargeBuffer = 68 * 1024;  // once what goes through it did not fit: 64 KiB and their head
 constexpr std::size_t kMaxPlaced = 64 * 1024;    // at once, so that others have their turns
+constexpr int kLooks = 16;                       // each up to kMaxPlaced
 constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
@@ -190,6 +191,17 @@ void Connection::wake() {
   if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();
 }
 
+/// What has come by the deadline counts, also if there was no time yet to read it: else a gateway that has fallen
+/// behind would take its own delay for the server's, and throw away connections and what was asked. Returns whether
+/// there is what was waited for; the body of a stream is not.
+bool Connection::look(const Context& ctx) {
+  if (ctx.err() != concurrency::Error::deadline_exceeded || (is_stream_ && has_head())) return false;
+  for (int i = 0; i < kLooks && state_ == State::busy && !(is_stream_ ? has_head() : finished_); ++i) {
+    if (!socket_.read_now(read_)) break;
+  }
+  return is_stream_ ? has_head() : finished_;
+}
+
 void Connection::write_head(const Context& ctx, const Request& request) {
   if (!writer_.start(request.method, request.target, host_)) {
     // Cannot happen for what templates expand to; a request that cannot be sent safely is answered by nobody.
@@ -274,7 +286,7 @@ Task<CallResult> Connection::exchange(const Context& ctx, const Request& request
     waiting_ = &parked;
     if (done.subscribe(ctx)) co_await parked.wait();
     waiting_ = nullptr;
-    if (!finished_) {
+    if (!finished_ && !look(ctx)) {
       close();
       co_return failure_of(ctx);
     }

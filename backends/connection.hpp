@@ -73,7 +73,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] boost::system::result<bool, Failure> receive(std::string_view& piece);
   class News;
   /// `co_await connection.news(ctx)`: waits until more has come, of which has_head() and has_news() tell; false when
-  /// `ctx` is done before that, which closes the connection: see failure_of().
+  /// `ctx` is done before that, which closes the connection: see failure_of(). What has come by the deadline counts.
   [[nodiscard]] News news(const concurrency::Context& ctx);
   [[nodiscard]] Failure failure_of(const concurrency::Context& ctx) const;
   void finish_stream();
@@ -110,6 +110,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void take_head();
   void finish(bool reusable);
   void wake();
+  bool look(const concurrency::Context& ctx);
   void write_head(const concurrency::Context& ctx, const Request& request);
   [[nodiscard]] bool start(const concurrency::Context& ctx, const Request& request, bool is_stream);
   void write_now(Buffers& rest, bool& is_broken);
@@ -169,9 +170,9 @@ class Connection::News : public concurrency::detail::Awaiter {
   }
   [[nodiscard]] bool await_resume() {
     connection_.waiting_ = nullptr;
-    const bool is_woken = parked_.source() == 0;
-    if (!is_woken) connection_.close();
-    return is_woken;
+    if (parked_.source() == 0 || connection_.look(ctx_)) return true;
+    connection_.close();
+    return false;
   }
 
  private:

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -11,6 +12,7 @@
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 namespace sluice::backends {
 namespace {
@@ -18,23 +20,49 @@ namespace {
 namespace asio = boost::asio;
 using boost::system::error_code;
 
-/// Whether the system says that nothing is left to read, not even the end.
-bool is_drained(msghdr& message) {
-  const cmsghdr* const header = CMSG_FIRSTHDR(&message);
-  if (header == nullptr || header->cmsg_level != IPPROTO_TCP || header->cmsg_type != TCP_CM_INQ) return false;
-  int left = 0;
-  std::memcpy(&left, CMSG_DATA(header), sizeof left);
-  return left == 0;
+using std::chrono::system_clock;
+
+/// What the system says with some bytes.
+struct Said {
+  int left = -1;  // to read, the end included
+  system_clock::time_point came_at;
+};
+
+template <class T>
+T data_of(const cmsghdr& header) {
+  T data;
+  std::memcpy(&data, CMSG_DATA(&header), sizeof data);
+  return data;
+}
+
+Said said_in(msghdr& message) {
+  Said said;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == IPPROTO_TCP && header->cmsg_type == TCP_CM_INQ) {
+      said.left = data_of<int>(*header);
+    } else if (header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+      const auto time = data_of<timespec>(*header);
+      const auto since_epoch = std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+      said.came_at = system_clock::time_point(std::chrono::duration_cast<system_clock::duration>(since_epoch));
+    }
+  }
+  return said;
 }
 
 }  // namespace
+
+void note_arrivals(int listener) {
+  const int on = 1;
+  (void)::setsockopt(listener, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);  // without it they are not known
+}
 
 PendingRead::PendingRead(void* owner, Done function)
     : reactor_op(error_code(), &PendingRead::perform, &PendingRead::complete), owner_(owner), done_(function) {}
 
 PendingRead::status PendingRead::perform(reactor_op* base) {
   auto& read = *static_cast<PendingRead*>(base);
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  if (!read.is_wanted_) return not_done;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(timespec))];
   msghdr message{};
   // One buffer is less work for the system than two of which one is empty.
   const bool is_first_empty = read.where_[0].iov_len == 0;
@@ -55,7 +83,9 @@ PendingRead::status PendingRead::perform(reactor_op* base) {
     read.ec_ = size == 0 ? error_code(asio::error::eof) : error_code(errno, asio::error::get_system_category());
   }
   // After `done_and_exhausted` Asio does not try again before epoll reports the next event.
-  read.was_drained_ = size > 0 && is_drained(message);
+  const Said said = size > 0 ? said_in(message) : Said();
+  read.came_at_ = said.came_at;
+  read.was_drained_ = said.left == 0;
   return read.was_drained_ ? done_and_exhausted : done;
 }
 
@@ -63,7 +93,7 @@ void PendingRead::complete(void* scheduler, asio::detail::operation* base, const
   auto& read = *static_cast<PendingRead*>(base);
   const auto owner = std::exchange(read.keeps_alive_, nullptr);
   read.has_read_ = false;
-  if (scheduler == nullptr) return;
+  if (scheduler == nullptr || !std::exchange(read.is_wanted_, false)) return;
   const std::size_t size = read.bytes_transferred_;
   read.done_(read.owner_, read.ec_, size);
   concurrency::Loop::current().has_read(size);
@@ -75,7 +105,12 @@ Socket::Socket(const concurrency::Executor& executor)
 void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const ReadBuffers& where, bool is_due) {
   if (read.has_read_) return;
   for (std::size_t i = 0; i < where.size(); ++i) read.where_[i] = {where[i].data(), where[i].size()};
-  if (read.keeps_alive_ != nullptr) return;
+  const bool was_wanted = std::exchange(read.is_wanted_, true);
+  if (read.keeps_alive_ != nullptr) {
+    // What the reactor has told of meanwhile it does not tell again.
+    if (!was_wanted) asio::post(get_executor(), [this, &read, owner] { (void)read_now(read); });
+    return;
+  }
   auto& socket = impl_.get_implementation();
   if (!std::exchange(asks_what_is_left_, true)) {
     const int on = 1;
@@ -89,6 +124,15 @@ void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const Re
     return reactor_->post_immediate_completion(&read, false);
   }
   reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, true);
+}
+
+bool Socket::read_now(PendingRead& read) {
+  if (!is_open() || read.keeps_alive_ == nullptr || read.has_read_) return false;
+  if (PendingRead::perform(&read) == PendingRead::not_done) return false;
+  read.has_read_ = read.is_wanted_ = false;
+  const std::size_t size = std::exchange(read.bytes_transferred_, 0);
+  read.done_(read.owner_, std::exchange(read.ec_, error_code()), size);
+  return true;
 }
 
 }  // namespace sluice::backends

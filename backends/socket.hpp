@@ -4,6 +4,7 @@
 #include "concurrency/task.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <sys/uio.h>
@@ -33,6 +34,8 @@ class PendingRead : private boost::asio::detail::reactor_op {
 
   /// It has read, and its function is about to be called.
   [[nodiscard]] bool has_read() const { return has_read_; }
+  /// When the last of what it has read reached this machine; the epoch, unless note_arrivals() asked for it.
+  [[nodiscard]] std::chrono::system_clock::time_point came_at() const { return came_at_; }
 
  private:
   friend class Socket;
@@ -45,10 +48,15 @@ class PendingRead : private boost::asio::detail::reactor_op {
   const Done done_;
   std::shared_ptr<void> keeps_alive_;  // while pending
   bool has_read_ = false;
+  bool is_wanted_ = false;    // else it is pending for the reactor only: read_now() has been before it
   bool was_drained_ = false;  // by the last read
+  std::chrono::system_clock::time_point came_at_{};
   int descriptor_ = -1;
   iovec where_[2]{};
 };
+
+/// Has the system note when what comes for the sockets that `listener` will accept reaches this machine.
+void note_arrivals(int listener);
 
 /// Asio's reads try at once, in vain whenever a whole message has just been read: a third of a request's system calls.
 /// start_read() asks the system with each read what is left (TCP_INQ), and does not try when it was nothing.
@@ -66,6 +74,9 @@ class Socket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, con
   /// whoever is in the middle of a message (`is_due`) has it tried at once, who waits for the next one learns of a
   /// reset when it comes alone, or by a write that fails.
   void start_read(PendingRead& read, std::shared_ptr<void> owner, const ReadBuffers& where, bool is_due);
+  /// If `read` is pending and there is something to read, reads that and calls its function at once, without a turn of
+  /// the loop; false if not.
+  bool read_now(PendingRead& read);
 
  private:
   boost::asio::detail::reactor* reactor_;

@@ -70,26 +70,37 @@ void Loop::throw_no_current() {
 
 void Loop::arm(TimerEntry& entry, TimePoint expiry, TimePoint now) {
   wheel_.arm(entry, expiry, now);
-  if (expiry < steady_expiry_) drive();  // else that turn comes first, and sees to this one
+  if (expiry < due_) drive();  // else that turn comes first, and sees to this one
 }
 
 void Loop::advance_timers() {
   const Entered entered(*this);
-  wheel_.advance(now());
+  fire_timers(now());
+}
+
+struct Loop::Urgent {
+  explicit Urgent(Loop& l) : loop(l) { loop.is_urgent_ = true; }
+  ~Urgent() { loop.is_urgent_ = false; }
+  Loop& loop;
+};
+
+// What a deadline ends is late already, by up to a tick: it does not stand in line behind all that begins.
+void Loop::fire_timers(TimePoint now) {
+  const Urgent urgent(*this);
+  wheel_.advance(now);
+  drive();
 }
 
 void Loop::drive() {
-  if (clock_ != nullptr) return;
-  const auto turn = wheel_.next_turn();
+  due_ = wheel_.next_turn().value_or(TimePoint::max());
   // A disarmed timer does not move the steady_timer back: one early turn costs less than a system call per request.
-  if (!turn || *turn >= steady_expiry_) return;
-  steady_expiry_ = *turn;
-  steady_->expires_at(*turn);
+  if (clock_ != nullptr || due_ >= steady_expiry_) return;
+  steady_expiry_ = due_;
+  steady_->expires_at(due_);
   steady_->async_wait([this](const boost::system::error_code& ec) {
     if (ec) return;  // replaced by an earlier one
     steady_expiry_ = TimePoint::max();
-    wheel_.advance(now());
-    drive();
+    fire_timers(now());
   });
 }
 
@@ -109,9 +120,9 @@ bool Loop::poll() {
 }
 
 // Only pushed at the front, so that it does not matter if those behind are dead, as they may be while the loop dies.
-void Loop::make_ready(detail::Parked& parked) {
-  const bool is_first = ready_ == nullptr;
-  parked.next_ready_ = std::exchange(ready_, &parked);
+void Loop::make_ready(detail::Parked& parked, detail::Parked*& list) {
+  const bool is_first = !has_ready();
+  parked.next_ready_ = std::exchange(list, &parked);
   if (is_first && !is_resuming_) post_turn();
 }
 
@@ -152,7 +163,7 @@ void Loop::take_from_elsewhere() {
     return;
   }
   bool was_worth_it = false;
-  for (const TimePoint until = now() + kWatch; ready_ == nullptr && !io_->stopped() && watch(until);) {
+  for (const TimePoint until = now() + kWatch; !has_ready() && !io_->stopped() && watch(until);) {
     was_worth_it = true;
     resume_from_elsewhere();
   }
@@ -193,35 +204,57 @@ void Loop::resume_ready() {
     }
     ~Resuming() {
       loop.is_resuming_ = false;
-      if (loop.ready_ != nullptr) loop.post_turn();
+      if (loop.has_ready()) loop.post_turn();
     }
     Loop& loop;
   } const resuming(*this);
-  for (int turn = 0; turn < kTurnsInARow && ready_ != nullptr; ++turn) resume_turn();
+  for (int turn = 0; turn < kTurnsInARow && has_ready(); ++turn) resume_turn();
 }
 
-void Loop::resume_turn() {
-  struct Turn {
-    explicit Turn(Loop& l) : loop(l) {
-      for (detail::Parked* newest = std::exchange(loop.ready_, nullptr); newest != nullptr;) {
-        detail::Parked* const parked = newest;
-        newest = parked->next_ready_;
-        parked->next_ready_ = std::exchange(oldest, parked);
-      }
+// All of a list.
+struct Loop::Turn {
+  Turn(Loop& l, detail::Parked*& from) : loop(l), list(from) {
+    for (detail::Parked* newest = std::exchange(list, nullptr); newest != nullptr;) {
+      detail::Parked* const parked = newest;
+      newest = parked->next_ready_;
+      parked->next_ready_ = std::exchange(oldest, parked);
     }
-    ~Turn() {  // there are any left only after an exception
-      while (oldest != nullptr) loop.make_ready(take());
-    }
-    detail::Parked& take() { return *std::exchange(oldest, oldest->next_ready_); }
+  }
+  ~Turn() {  // there are any left only after an exception
+    while (oldest != nullptr) loop.make_ready(take(), list);
+  }
+  detail::Parked& take() { return *std::exchange(oldest, oldest->next_ready_); }
 
-    Loop& loop;
-    detail::Parked* oldest = nullptr;
-  } turn(*this);
-  while (turn.oldest != nullptr) {
+  Loop& loop;
+  detail::Parked*& list;
+  detail::Parked* oldest = nullptr;
+};
+
+// Between any two, as far as the time is known anyway, deadlines are seen to: a turn may be of hundreds.
+void Loop::resume_turn() {
+  Turn turn(*this, ready_);
+  for (;;) {
+    is_in_mid_turn_ = turn.oldest != nullptr;
+    if (turn_time_ >= due_) fire_timers(turn_time_);
+    if (urgent_ != nullptr) resume_urgent();
+    if (turn.oldest == nullptr) return;
     turn_time_ = TimePoint();
     detail::Parked& parked = turn.take();
     is_in_mid_turn_ = turn.oldest != nullptr;
     parked.resume();
+  }
+}
+
+void Loop::resume_urgent() {
+  const Urgent urgent(*this);
+  const bool has_others = is_in_mid_turn_;
+  for (int i = 0; i < kTurnsInARow && urgent_ != nullptr; ++i) {
+    for (Turn turn(*this, urgent_); turn.oldest != nullptr;) {
+      turn_time_ = TimePoint();
+      detail::Parked& parked = turn.take();
+      is_in_mid_turn_ = has_others || turn.oldest != nullptr;
+      parked.resume();
+    }
   }
 }
 

@@ -77,7 +77,7 @@ class Loop {
   }
   [[nodiscard]] Random& random() { return random_; }
   /// Whether other coroutines are ready to go on.
-  [[nodiscard]] bool has_others_ready() const { return ready_ != nullptr || is_in_mid_turn_; }
+  [[nodiscard]] bool has_others_ready() const { return has_ready() || is_in_mid_turn_; }
 
   /// Now, which is the time of the turn from here on.
   TimePoint renew_turn_time() { return turn_time_ = now(); }
@@ -128,7 +128,9 @@ class Loop {
   friend class detail::IoCancel;
 
   [[noreturn]] static void throw_no_current();
-  void make_ready(detail::Parked& parked);
+  [[nodiscard]] bool has_ready() const { return ready_ != nullptr || urgent_ != nullptr; }
+  void make_ready(detail::Parked& parked) { make_ready(parked, is_urgent_ ? urgent_ : ready_); }
+  void make_ready(detail::Parked& parked, detail::Parked*& list);
   void make_ready_from_elsewhere(detail::Parked& parked);
   void take_from_elsewhere();
   void resume_from_elsewhere();
@@ -138,6 +140,10 @@ class Loop {
   void post_turn();
   void resume_ready();
   void resume_turn();
+  void resume_urgent();
+  struct Turn;
+  struct Urgent;
+  void fire_timers(TimePoint now);
   void drive();  // makes the steady_timer wake the loop for the wheel's next turn
 
   static constinit thread_local Loop* current_;
@@ -147,10 +153,12 @@ class Loop {
   TimerWheel wheel_;
   detail::Parked* parked_ = nullptr;  // those that only a wake-up of ours can resume
   detail::Parked* ready_ = nullptr;   // those of them that were woken on this thread, the last one first
+  detail::Parked* urgent_ = nullptr;  // likewise, by a timer or by who was; they go before those
   std::atomic<detail::Parked*> from_elsewhere_{nullptr};  // likewise, on other threads
   unsigned in_vain_ = 0;                                  // watches in a row: the more, the seldomer
   unsigned unwatched_ = 0;                                // wake-ups before the next watch
   bool is_resuming_ = false;
+  bool is_urgent_ = false;        // whom this thread wakes now
   std::size_t unused_bytes_ = 0;  // that were read since the last turn
   bool is_in_mid_turn_ = false;   // the coroutine that runs is not the last one of the turn
   TimePoint turn_time_{};         // none: nobody has asked in this turn
@@ -161,6 +169,7 @@ class Loop {
   std::optional<boost::asio::steady_timer> steady_;
   Executor executor_;  // frames that die with `io_` still wake each other, in vain
   TimePoint steady_expiry_ = TimePoint::max();
+  TimePoint due_ = TimePoint::max();  // the wheel's next turn
 };
 
 }  // namespace sluice::concurrency

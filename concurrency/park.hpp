@@ -27,6 +27,8 @@ class Parked {
   [[nodiscard]] bool is_claimed() const noexcept { return source_.load(std::memory_order_acquire) != kNobody; }
   /// Resumes the coroutine on its own loop, never inline. Call once, after a claim that succeeded.
   void wake() noexcept;
+  /// Resumes it after all that are ready, also if it was urgent. For the loop's own thread.
+  void wake_after_others() { loop_.make_ready(*this, loop_.ready_); }
   /// Where the coroutine runs.
   [[nodiscard]] const Loop& loop() const noexcept { return loop_; }
   /// Which source claimed it.
@@ -94,7 +96,7 @@ class AfterOthers : public Awaiter {
   template <class T>
   void await_suspend(std::coroutine_handle<Promise<T>> coroutine) {
     parked_.suspend(coroutine);
-    parked_.wake();
+    parked_.wake_after_others();
   }
   void await_resume() const noexcept {}
 

@@ -45,8 +45,12 @@ bool Call::lacks(std::optional<RootCause> root) {
   return false;
 }
 
-/// Fails the call because `ctx` is done; false.
+/// Fails the call because `ctx` is done, or the request is shed; false.
 bool Call::is_late(const Context& ctx) {
+  if (incoming_.is_shed) {
+    fail(Reason::shed);
+    return false;
+  }
   fail(ctx.err() == concurrency::Error::deadline_exceeded ? Reason::timeout : Reason::cancelled);
   return false;
 }
@@ -97,7 +101,7 @@ Task<bool> Call::fetch(const Context& parent, const Calls* calls) {
     if (!needed.has_data()) co_return lacks(needed.root_cause());
   }
   // While it waited for others: what is stored may be served, but no server has to do with that.
-  const bool is_over = parent.is_done();
+  const bool is_over = parent.is_done() || incoming_.is_shed;
   if (is_over && !plan_.config.cache) co_return is_late(parent);
   if (is_for_each()) co_return co_await fetch_each(parent, calls);
   Found found;

@@ -31,6 +31,7 @@ struct Incoming {
   std::size_t identity_size = 0;           // of the first two in these, which the reply has, too
   const EndpointPlan* endpoint = nullptr;  // null: none has this path and method
   const Cors* cors = nullptr;              // what is said to pages of other origins; null: nothing
+  bool is_shed = false;  // it is answered from what is at hand, as there is more to do than can be done
 };
 
 }  // namespace sluice::gateway

@@ -219,6 +219,10 @@ Task<> proxy(const Context& ctx, const EndpointPlan& endpoint, const Incoming& i
       co_return;
     }
   }
+  if (incoming.is_shed) {
+    reply = cache_of().failed(missing(Reason::shed, 0, took()));
+    co_return;
+  }
   const auto& asked = cache ? cache->request() : made->request;
   auto opened = co_await incoming.deployment->backend(plan.config.backend).stream(to_head.ctx, asked, &client);
   if (opened.has_error()) {

@@ -107,6 +107,7 @@ void Server::open_listeners() {
     if (!overrides_.takeover) require_free(address, control_.executor());
     for (const auto& running : workers_) {
       running->acceptors.push_back(listen(address, Sharing::shared, running->loop.executor()));
+      backends::note_arrivals(running->acceptors.back().native_handle());
       const auto endpoint = running->acceptors.back().local_endpoint();
       if (running->number == 0) listening_.push_back(endpoint);
       address.port = endpoint.port();  // of port 0 the first worker's

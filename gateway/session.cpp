@@ -13,7 +13,6 @@
 #include "gateway/turns.hpp"
 
 #include <algorithm>
-#include <span>
 
 namespace sluice::gateway {
 namespace {
@@ -27,9 +26,8 @@ using concurrency::Task;
 using State = RequestParser::State;
 
 constexpr std::size_t kSmallBuffer = 4 * 1024;
-constexpr std::size_t kCopiedBody = 16 * 1024;  // below this a copy costs less than a list of slices
-constexpr std::size_t kMaxBuffers = 64;         // that one system call takes
 constexpr Duration kLinger = std::chrono::seconds(2);
+constexpr Duration kLongestWait = std::chrono::minutes(1);  // of a request to be read; else somebody set the clock
 constexpr Duration kGlance = std::chrono::milliseconds(5);
 constexpr unsigned kClientClosed = 499;  // as nginx logs it; never sent
 constexpr std::size_t kLingerBytes = 1024 * 1024;
@@ -81,11 +79,11 @@ Task<> Session::run(std::shared_ptr<Session> self) {
 }
 
 Task<Session::Next> Session::serve_one(bool is_first) {
+  came_at_ = {};  // what is here already has waited for the reply before it
   const bool has_head = co_await read_head(is_first);
   if (!has_head) co_return Next::close;
   streamed_.reset();
-  arrived_ = Loop::current().renew_turn_time();
-  arrived_at_ = std::chrono::system_clock::now();
+  note_arrival();
   Incoming incoming(parser_, worker_.deployment());
   const Runtime& runtime = *incoming.deployment->runtime;
 
@@ -115,19 +113,23 @@ Task<Session::Next> Session::serve_one(bool is_first) {
   const Duration deadline = endpoint != nullptr ? deadline_of(*endpoint, parser_, runtime.config.deadline_header,
                                                               worker_.shared().malformed_deadlines)
                                                 : Duration(0);
+  // A worker that was held up still has half of the time for each; one that stays behind could only be late with all.
+  const concurrency::TimePoint began = Loop::current().turn_time();
+  const concurrency::TimePoint due = std::max(arrived_ + deadline, began + deadline / 2);
+  const bool is_known = came_at_ != std::chrono::system_clock::time_point();
+  incoming.is_shed = is_known && worker_.backlog().is_standing(waited_, began) && waited_ > deadline / 2;
   // That of a proxy ends with the head of the response.
   const bool has_deadline = endpoint != nullptr && endpoint->config.strategy != Strategy::proxy;
-  const auto bounded =
-      has_deadline ? concurrency::with_deadline(Context(), arrived_ + deadline) : concurrency::with_cancel(Context());
+  const auto bounded = has_deadline ? concurrency::with_deadline(Context(), due) : concurrency::with_cancel(Context());
 
-  due_ = has_deadline ? arrived_ + deadline : concurrency::TimePoint::max();
+  due_ = has_deadline ? due : concurrency::TimePoint::max();
   in_progress_ = &bounded.cancel;
   half_close_ = endpoint != nullptr && endpoint->config.half_close;
   glance_.arm(arrived_ + kGlance);
   read();
   Reply reply;
   try {
-    co_await answer_request(bounded.ctx, endpoint, incoming, match, arrived_ + deadline, reply);
+    co_await answer_request(bounded.ctx, endpoint, incoming, match, due, reply);
     reply.depends_on_coding = !streamed_ && is_compressible(reply, incoming);
     if (reply.depends_on_coding) co_await compress(bounded.ctx, reply, incoming);
   } catch (const std::exception& e) {
@@ -200,68 +202,20 @@ Reply Session::answer_unmatched(const RouteMatch& match) const {
   return reply;
 }
 
+/// The request arrived when its head had reached this machine, not when there was time to read it.
+void Session::note_arrival() {
+  arrived_ = Loop::current().renew_turn_time();
+  arrived_at_ = std::chrono::system_clock::now();
+  waited_ = std::chrono::duration_cast<Duration>(arrived_at_ - came_at_);
+  if (waited_ < Duration(0) || waited_ > kLongestWait) waited_ = Duration(0);
+  arrived_ -= waited_;
+  arrived_at_ -= std::chrono::duration_cast<std::chrono::system_clock::duration>(waited_);
+}
+
 /// Now, without another look at a clock.
 std::chrono::system_clock::time_point Session::wall_time() const {
   return arrived_at_ +
          std::chrono::duration_cast<std::chrono::system_clock::duration>(Loop::current().turn_time() - arrived_);
-}
-
-Task<> Session::write_reply(const Reply& reply, bool keep_alive, const Incoming& incoming) {
-  const Runtime& runtime = *incoming.deployment->runtime;
-  const unsigned version =
-      parser_.state() == State::need_more || parser_.state() == State::refused ? 11 : parser_.version();
-  const bool has_date = reply.passed && reply.passed->contains("Date");
-  writer_.start(reply.status, has_date ? std::string_view() : worker_.http_date(wall_time()));
-  const std::uint64_t length = reply.content_length();
-  if (reply.passed) {
-    writer_.add_all(*reply.passed);
-  } else if (reply.status != 204 && !reply.media_type.empty()) {
-    writer_.add("Content-Type", reply.media_type);
-  }
-  write_identity(incoming);
-  write_outcome(writer_, reply, runtime.config.headers, scratch_);
-  write_configured(writer_, reply, incoming, scratch_);
-  if (reply.status == 204 || reply.status == 304) {
-    writer_.finish_without_body(keep_alive, version);
-  } else {
-    writer_.finish(length, keep_alive, version);
-  }
-
-  const bool has_body =
-      parser_.state() == State::refused || parser_.state() == State::need_more || parser_.method() != Method::head;
-  prepend_unsaid();
-  out_.clear();
-  if (has_body && length <= kCopiedBody) {
-    for (const std::string_view part : reply.body) head_ += part;
-    if (reply.body.empty()) head_ += reply.text;
-  }
-  put_out(head_);
-  if (has_body && length > kCopiedBody) {
-    for (const std::string_view part : reply.body) put_out(part);
-  }
-  const bool written = co_await write_all();
-  if (!written) gone_ = true;
-}
-
-void Session::say(std::string_view interim) {
-  if (streamed_) return;
-  std::size_t size = 0;
-  error_code ec;
-  if (unsaid_.empty()) size = socket_.write_some(asio::buffer(interim), ec);
-  unsaid_.append(interim.substr(size));
-}
-
-void Session::prepend_unsaid() {
-  if (!unsaid_.empty()) head_.insert(0, std::exchange(unsaid_, std::string()));
-}
-
-void Session::write_identity(const Incoming& incoming) {
-  if (incoming.common_lines) {
-    return writer_.add_lines(std::string_view(*incoming.common_lines).substr(0, incoming.identity_size));
-  }
-  const AddedHeaders& names = incoming.deployment->runtime->config.headers;
-  if (names.request_id && !incoming.request_id.empty()) writer_.add(*names.request_id, incoming.request_id);
-  if (names.traceparent && !incoming.traceparent.empty()) writer_.add(*names.traceparent, incoming.traceparent);
 }
 
 Session::Next Session::after_stream() {
@@ -281,55 +235,6 @@ Session::Next Session::after_stream() {
 Session::Next Session::last_is_over() const {
   const bool expects_end = parser_.state() == State::complete && !parser_.keep_alive();
   return expects_end && begin_ == end_ ? Next::close : Next::linger;
-}
-
-/// Adds to what write_all() is to write, in pieces of which it need not write more than one at a time.
-void Session::put_out(std::string_view bytes) {
-  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), Quantum::kBytes))) {
-    out_.push_back(asio::buffer(bytes.data(), std::min(bytes.size(), Quantum::kBytes)));
-  }
-}
-
-/// Writes out_, tried at once; within `send_timeout` in total when the client reads slowly.
-Task<bool> Session::write_all() {
-  written_ = 0;
-  concurrency::Cancel cancel;
-  std::optional<Context> ctx;
-  std::size_t done = 0;
-  std::size_t since_pause = 0;
-  // What is due does not let others go first.
-  if (Loop::current().turn_time() < due_) co_await concurrency::detail::AfterOthers();
-  while (done < out_.size()) {
-    if (since_pause >= Quantum::kBytes) {
-      since_pause = 0;
-      co_await pause();
-    }
-    std::size_t end = done;
-    for (std::size_t bytes = 0; end < out_.size() && end - done < kMaxBuffers; ++end) {
-      bytes += out_[end].size();
-      if (bytes > Quantum::kBytes && end != done) break;
-    }
-    const std::span<const asio::const_buffer> rest(&out_[done], end - done);
-    error_code ec;
-    std::size_t size = rest.size() == 1 ? socket_.write_some(rest.front(), ec) : socket_.write_some(rest, ec);
-    if (ec == asio::error::would_block) {
-      if (!ctx) {
-        auto bounded = concurrency::with_timeout(Context(), worker_.deployment()->runtime->config.limits.send_timeout);
-        ctx = bounded.ctx;
-        cancel = std::move(bounded.cancel);
-      }
-      const auto result = co_await concurrency::io(*ctx, socket_.async_write_some(rest, asio::deferred));
-      if (result.has_error()) co_return false;
-      size = *result;
-    } else if (ec) {
-      co_return false;
-    }
-    written_ += size;
-    since_pause += size;
-    while (done < out_.size() && size >= out_[done].size()) size -= out_[done++].size();
-    if (size != 0) out_[done] += size;
-  }
-  co_return true;
 }
 
 /// Lets the client read the reply before a close with unread bytes of its request resets the connection (RFC 9112

@@ -74,6 +74,7 @@ class Session : public std::enable_shared_from_this<Session> {
   void say(std::string_view interim);
   void prepend_unsaid();
   void write_identity(const Incoming& incoming);
+  void note_arrival();
   [[nodiscard]] std::chrono::system_clock::time_point wall_time() const;
   Next after_stream();
   [[nodiscard]] Next last_is_over() const;
@@ -110,7 +111,9 @@ class Session : public std::enable_shared_from_this<Session> {
   concurrency::detail::Parked* waiting_ = nullptr;    // for bytes
   const concurrency::Cancel* in_progress_ = nullptr;  // of the request that is being answered
   Glance glance_{*this};
+  std::chrono::system_clock::time_point came_at_{};             // what was read last, if that is known
   concurrency::TimePoint arrived_{};                            // the head of the current request
+  concurrency::Duration waited_{0};                             // that head, to be read
   concurrency::TimePoint due_ = concurrency::TimePoint::max();  // the reply to it
   std::chrono::system_clock::time_point arrived_at_{};
   std::string unsaid_;  // of interim responses

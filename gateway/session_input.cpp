@@ -47,6 +47,7 @@ void Session::on_read(error_code ec, std::size_t size) {
     lose();
   } else {
     end_ += size;
+    came_at_ = read_.came_at();
     if (in_progress_ != nullptr && waiting_ == nullptr) read();  // to notice that the client hangs up
   }
   if (waiting_ != nullptr && waiting_->claim(0)) waiting_->wake();

@@ -3,6 +3,7 @@
 
 #include "concurrency/context.hpp"
 #include "concurrency/loop.hpp"
+#include "gateway/backlog.hpp"
 #include "gateway/deployment.hpp"
 
 #include <array>
@@ -43,6 +44,7 @@ class Worker {
   [[nodiscard]] const std::shared_ptr<const Deployment>& deployment() const { return deployment_; }
   [[nodiscard]] Shared& shared() const { return shared_; }
   [[nodiscard]] std::size_t number() const { return number_; }
+  [[nodiscard]] Backlog& backlog() { return backlog_; }
   /// Done when idle connections should close.
   [[nodiscard]] const concurrency::Context& serving() const { return serving_.ctx; }
   /// The value of a Date header, until the next call.
@@ -76,6 +78,7 @@ class Worker {
   std::size_t accepting_ = 0;  // acceptors that are served
   const std::shared_ptr<std::size_t> sessions_ = std::make_shared<std::size_t>(0);
   bool is_draining_ = false;
+  Backlog backlog_;
   std::chrono::sys_seconds date_second_{};
   std::array<char, 32> date_{};
   std::size_t date_size_ = 0;

@@ -161,7 +161,7 @@ def run_load(options: argparse.Namespace, port: int, *more: str) -> dict[str, An
     cpu = max(sorted(os.sched_getaffinity(0))[:2])
     # Before the backends that share its CPU, as far as we may: when it sends late, or sees late what has come, that is
     # no fault of the gateway.
-    first = ["nice", "-n", "-15"] if os.geteuid() == 0 else []
+    first = ["chrt", "--fifo", "1"] if os.geteuid() == 0 else []
     command = [*first, "taskset", "-c", str(cpu), str(options.bin / "sluice-load"), f"http://127.0.0.1:{port}/case/{HANGING}",
                "--json", "-", "--connections", "1000", "--timeout", "5s", "--expect-result", "degraded", "--expect-call",
                "user=fresh", "--expect-call", "orders=fresh", *more]

@@ -1,9 +1,11 @@
-// Connection: a server that resets it while a request is still being sent.
+// Connection: what comes at the last moment: by the deadline, or before a reset.
 #include "backends/connection.hpp"
 
+#include "concurrency/sleep.hpp"
 #include "concurrency/virtual_time.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -19,6 +21,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 using concurrency::Context;
+
+constexpr std::chrono::milliseconds kLater(10);
 
 std::string pattern(std::size_t size) {
   std::string text(size, '\0');
@@ -47,6 +51,10 @@ class ConnectionTest : public ::testing::Test {
   void reset() {
     peer_.set_option(asio::socket_base::linger(true, 0));
     peer_.close();
+  }
+  std::string get_until_it_says(const std::string& bytes);
+  static concurrency::Task<bool> news_of(Connection* connection, const Context& ctx) {
+    co_return co_await connection->news(ctx);
   }
   /// Takes the body to its end.
   std::string take_all() { return time_.run(take_all_of(connection_.get())); }
@@ -79,6 +87,57 @@ class ConnectionTest : public ::testing::Test {
   std::shared_ptr<Connection> connection_;
   Request upload_;
 };
+
+concurrency::Task<> say_later(asio::basic_stream_socket<tcp, concurrency::Executor>* peer, std::string bytes) {
+  (void)co_await concurrency::sleep({}, kLater);
+  asio::write(*peer, asio::buffer(bytes));
+}
+
+/// What a GET comes to that ends when `bytes` are said, before the loop could learn of them.
+std::string ConnectionTest::get_until_it_says(const std::string& bytes) {
+  (void)time_.spawn(say_later(&peer_, bytes));
+  time_.settle();
+  const auto bounded = concurrency::with_timeout(nobody_, kLater);
+  Request get;
+  get.method = "GET";
+  const CallResult result = time_.run(connection_->exchange(bounded.ctx, get));
+  if (result.has_error()) return result.error().detail;
+  return result->body->bytes;
+}
+
+TEST_F(ConnectionTest, CountsWhatHasComeByTheDeadlineThoughItWasNotReadYet) {
+  EXPECT_EQ(get_until_it_says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"), "hello");
+  EXPECT_TRUE(connection_->is_reusable());
+  EXPECT_EQ(get_until_it_says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nagain"), "again");
+  const std::string large = pattern(500'000);
+  EXPECT_EQ(get_until_it_says("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + large), large);
+  EXPECT_TRUE(connection_->is_reusable());
+}
+
+TEST_F(ConnectionTest, IsLateWhenOnlyHalfHasComeByTheDeadline) {
+  EXPECT_EQ(get_until_it_says("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"), "server: deadline exceeded");
+  EXPECT_FALSE(connection_->is_reusable());
+}
+
+TEST_F(ConnectionTest, CountsTheHeadOfAStreamThatHasComeByTheDeadlineAndReadsOnAfterIt) {
+  (void)time_.spawn(say_later(&peer_, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nfirst"));
+  time_.settle();
+  Request get;
+  get.method = "GET";
+  ASSERT_TRUE(connection_->begin(nobody_, get, nullptr));
+  const auto bounded = concurrency::with_timeout(nobody_, kLater);
+  ASSERT_TRUE(connection_->send_head(bounded.ctx));
+  EXPECT_TRUE(time_.run(news_of(connection_.get(), bounded.ctx)));
+  ASSERT_TRUE(connection_->has_head());
+  say("later");
+  time_.settle();
+  std::string_view piece;
+  ASSERT_TRUE(connection_->receive(piece).has_value());
+  EXPECT_EQ(piece, "first");
+  EXPECT_EQ(take_all(), "later");
+  connection_->finish_stream();
+  EXPECT_TRUE(connection_->is_reusable());
+}
 
 // The first write that fails comes before the loop has told of the reset.
 TEST_F(ConnectionTest, GivesAllOfTheAnswerOfAServerThatResetBeforeAllWasSent) {

@@ -5,6 +5,7 @@
 #include "concurrency/virtual_time.hpp"
 
 #include <array>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ namespace asio = boost::asio;
 using boost::system::error_code;
 using concurrency::Loop;
 using concurrency::VirtualTime;
+using std::chrono::system_clock;
 using Tcp = asio::ip::tcp;
 
 /// Reads whenever it is told to, and notes what came.
@@ -30,20 +32,26 @@ struct Reader : std::enable_shared_from_this<Reader> {
   void read(std::size_t most = 64, bool is_due = false) {
     socket.start_read(pending, shared_from_this(), {boost::asio::buffer(bytes.data(), most)}, is_due);
   }
-  void on_read(error_code ec, std::size_t size) { news.push_back(ec ? ec.message() : std::string(bytes.data(), size)); }
+  void on_read(error_code ec, std::size_t size) {
+    news.push_back(ec ? ec.message() : std::string(bytes.data(), size));
+    came_at = pending.came_at();
+  }
 
   Socket socket;
   PendingRead pending{
       this, [](void* self, error_code ec, std::size_t size) { static_cast<Reader*>(self)->on_read(ec, size); }};
   std::array<char, 64> bytes{};
   std::vector<std::string> news;
+  system_clock::time_point came_at;
 };
 
 /// A reader, and the socket that writes to it.
 struct Pair {
-  explicit Pair(Loop& loop) : peer(loop.executor()), reader(std::make_shared<Reader>(loop)) {
+  explicit Pair(Loop& loop, bool notes_arrivals = false)
+      : peer(loop.executor()), reader(std::make_shared<Reader>(loop)) {
     asio::basic_socket_acceptor<Tcp, concurrency::Executor> acceptor(
         loop.executor(), Tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    if (notes_arrivals) note_arrivals(acceptor.native_handle());
     peer.connect(acceptor.local_endpoint());
     acceptor.accept(reader->socket);
   }
@@ -75,6 +83,37 @@ TEST(Socket, ReadsWhatIsThereAndWhatComesLater) {
   pair.reader->read();
   time.loop().poll();
   EXPECT_EQ(pair.reader->news, (News{"early", "late", "unread meanwhile"}));
+}
+
+TEST(Socket, KnowsWhenTheLastOfWhatItReadCame) {
+  VirtualTime time;
+  Pair pair(time.loop(), true);
+  const system_clock::time_point unknown;
+  // The system needs a moment before it begins to note when bytes come.
+  for (int attempt = 0; attempt < 10'000 && pair.reader->came_at == unknown; ++attempt) {
+    pair.reader->read();
+    pair.write("early");
+    time.settle();
+  }
+  pair.write("early");
+  const auto before = system_clock::now();
+  pair.write("late");
+  const auto after = system_clock::now();
+  pair.reader->read();
+  time.settle();
+  EXPECT_EQ(pair.reader->news.back(), "earlylate");
+  EXPECT_GE(pair.reader->came_at, before);
+  EXPECT_LE(pair.reader->came_at, after);
+}
+
+TEST(Socket, DoesNotKnowWhenItCameUnlessItWasAsked) {
+  VirtualTime time;
+  const Pair other(time.loop(), true);
+  Pair pair(time.loop());
+  pair.write("early");
+  pair.reader->read();
+  time.settle();
+  EXPECT_EQ(pair.reader->came_at, system_clock::time_point());
 }
 
 TEST(Socket, ReadsInPiecesWhatDoesNotFit) {
@@ -159,6 +198,62 @@ TEST(Socket, GoesOnReadingWhatIsDueInPieces) {
   pair.write("e");
   time.loop().poll();
   EXPECT_EQ(pair.reader->news, (News{"a", "b", "c", "d", "e"}));
+}
+
+TEST(Socket, ReadsNowWhatIsPendingWithoutATurn) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  Socket& socket = pair.reader->socket;
+  EXPECT_FALSE(socket.read_now(pair.reader->pending)) << "nothing is pending";
+  pair.reader->read();
+  time.settle();
+  EXPECT_FALSE(socket.read_now(pair.reader->pending)) << "nothing has come";
+  pair.write("now");
+  EXPECT_TRUE(socket.read_now(pair.reader->pending));
+  EXPECT_EQ(pair.reader->news, News{"now"});
+  // It was read once, and what nobody has asked for so far stays where it is.
+  pair.write("later");
+  EXPECT_FALSE(socket.read_now(pair.reader->pending));
+  time.settle();
+  EXPECT_EQ(pair.reader->news, News{"now"});
+  pair.reader->read();
+  time.settle();
+  EXPECT_EQ(pair.reader->news, (News{"now", "later"}));
+  pair.reader->read();
+  pair.peer.close();
+  EXPECT_TRUE(socket.read_now(pair.reader->pending));
+  EXPECT_EQ(pair.reader->news, (News{"now", "later", kEnd}));
+}
+
+TEST(Socket, ReadsAsEverAfterItHasReadNow) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  pair.reader->read();
+  time.settle();
+  pair.write("now");
+  EXPECT_TRUE(pair.reader->socket.read_now(pair.reader->pending));
+  pair.reader->read();
+  time.settle();
+  EXPECT_EQ(pair.reader->news, News{"now"});
+  pair.write("later");
+  time.settle();
+  EXPECT_EQ(pair.reader->news, (News{"now", "later"}));
+}
+
+TEST(Socket, CallsNobodyWhenItIsClosedAfterItHasReadNow) {
+  VirtualTime time;
+  Pair pair(time.loop());
+  const std::weak_ptr<Reader> owner = pair.reader;
+  pair.reader->read();
+  time.settle();
+  pair.write("now");
+  EXPECT_TRUE(pair.reader->socket.read_now(pair.reader->pending));
+  pair.reader->socket.close();
+  EXPECT_FALSE(pair.reader->socket.read_now(pair.reader->pending));
+  time.settle();
+  EXPECT_EQ(pair.reader->news, News{"now"});
+  pair.reader.reset();
+  EXPECT_TRUE(owner.expired());
 }
 
 TEST(Socket, EndsAPendingReadWhenItIsClosedAndKeepsItsOwnerUntilThen) {

@@ -1,13 +1,16 @@
 // Wake-ups by the loop's own thread: their order, and what they leave to others.
 #include "concurrency/channel.hpp"
+#include "concurrency/sleep.hpp"
 #include "concurrency/virtual_time.hpp"
 #include "support/loop_threads.hpp"
 
+#include <chrono>
 #include <exception>
 #include <future>
 #include <stdexcept>
 #include <vector>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <gtest/gtest.h>
 
@@ -60,6 +63,57 @@ TEST(WakeUps, OfThoseThatGoAfterOthersAreInARow) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, -1, -2, -3}));
 }
 
+Task<> wake_after_a_while(Channel<int> next, std::vector<int>& order) {
+  (void)co_await sleep({}, std::chrono::milliseconds(1));
+  order.push_back(1);
+  EXPECT_TRUE(next.try_send(0).value());
+}
+
+TEST(WakeUps, ByATimerGoBeforeTheOthersAndSoDoThoseThatTheseWake) {
+  VirtualClock clock;
+  Loop loop(clock);
+  const Loop::Entered entered(loop);
+  std::vector<int> order;
+  Channel<int> early(0);
+  Channel<int> chained(0);
+  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
+  spawn(receive_and_note_twice(early, 3, order));
+  spawn(receive_and_note_twice(chained, 2, order));
+  spawn(wake_after_a_while(chained, order));
+  loop.poll();
+  (void)early.close();
+  clock.move_to(clock.now() + std::chrono::milliseconds(1));
+  loop.advance_timers();
+  loop.poll();
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3, -2, -3}));
+}
+
+/// Makes the next timer due, as a turn that takes long does.
+Task<> receive_and_let_time_pass(Channel<int> channel, VirtualClock& clock, std::vector<int>& order) {
+  (void)co_await channel.receive({});
+  clock.move_to(clock.now() + std::chrono::milliseconds(1));
+  (void)Loop::current().turn_time();
+  order.push_back(4);
+}
+
+TEST(WakeUps, ByATimerGoBeforeTheRestOfATurnThatTakesLong) {
+  VirtualClock clock;
+  Loop loop(clock);
+  const Loop::Entered entered(loop);
+  std::vector<int> order;
+  Channel<int> channel(0);
+  Channel<int> chained(0);
+  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
+  spawn(receive_and_let_time_pass(channel, clock, order));
+  spawn(receive_and_note(channel, 5, order));
+  spawn(receive_and_note(chained, 2, order));
+  spawn(wake_after_a_while(chained, order));
+  loop.poll();
+  (void)channel.close();
+  loop.poll();
+  EXPECT_EQ(order, (std::vector<int>{4, 1, 2, 5}));
+}
+
 std::vector<int> order_after_reading(std::size_t bytes) {
   VirtualTime time;
   std::vector<int> order;
@@ -101,6 +155,33 @@ TEST(WakeUps, OfCoroutinesThatKeepWakingEachOtherDoNotStarveTheRest) {
     });
   });
   time.settle();
+  EXPECT_TRUE(ping.try_send(0).has_error());
+}
+
+Task<> close_both(Channel<int> when, Channel<int> one, Channel<int> other) {
+  (void)co_await when.receive({});
+  (void)one.close();
+  (void)other.close();
+}
+
+TEST(WakeUps, ByATimerThatKeepWakingEachOtherDoNotStarveTheRest) {
+  VirtualClock clock;
+  Loop loop(clock);
+  const Loop::Entered entered(loop);
+  std::vector<int> order;
+  Channel<int> ready(0);
+  Channel<int> ping(1);
+  Channel<int> pong(1);
+  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
+  spawn(answer_for_ever(ping, pong));
+  spawn(answer_for_ever(pong, ping));
+  spawn(wake_after_a_while(ping, order));
+  spawn(close_both(ready, ping, pong));
+  loop.poll();
+  (void)ready.close();
+  clock.move_to(clock.now() + std::chrono::milliseconds(1));
+  loop.advance_timers();
+  loop.poll();
   EXPECT_TRUE(ping.try_send(0).has_error());
 }
 

@@ -108,6 +108,7 @@ void GatewayTest::serve(std::string_view endpoints, std::string_view top) {
   address.host = "127.0.0.1";
   auto acceptor = gateway::listen(address, gateway::Sharing::exclusive, time_.loop().executor());
   where_ = acceptor.local_endpoint();
+  if (notes_arrivals_) backends::note_arrivals(acceptor.native_handle());
   worker_->serve(std::move(acceptor));
   time_.settle();
 }

@@ -84,7 +84,8 @@ class GatewayTest : public ::testing::Test {
   const RawClient::Endpoint at_c_;
   std::shared_ptr<const gateway::Runtime> runtime_;
   std::unique_ptr<gateway::Worker> worker_;
-  RawClient::Endpoint where_;  // the gateway
+  bool notes_arrivals_ = false;  // as the program does; by the real clock, so that time passes here, too
+  RawClient::Endpoint where_;    // the gateway
   RawClient client_{time_.loop()};
   concurrency::Duration took_{0};  // the last request
 
