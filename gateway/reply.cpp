@@ -101,7 +101,11 @@ bool is_degraded(const Fragment& fragment) {
 
 Reply failed(const EndpointPlan& endpoint, Calls calls) {
   const unsigned status = failure_status(endpoint, calls);
-  Reply reply = problem(status, failure_detail(status), calls_member(calls));
+  const bool is_shed =
+      std::any_of(calls.begin(), calls.end(), [](const Call& call) { return call.fragment().reason == Reason::shed; });
+  const std::string_view detail =
+      status == 503 && is_shed ? "More has come than can be answered in time." : failure_detail(status);
+  Reply reply = problem(status, detail, calls_member(calls));
   reply.result = status == 400 ? ResultKind::rejected : ResultKind::failed;
   reply.endpoint = &endpoint;
   reply.calls = std::move(calls);

@@ -105,6 +105,7 @@ TEST_F(Overload, ThatLastsShedsWhatHasWaitedForHalfOfItsDeadline) {
   EXPECT_EQ(a_.counters().requests, asked) << "no backend is asked";
   EXPECT_THAT(reply_to("/required", 6ms), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(reply_to("/required", 6ms), HasSubstr("\r\nRetry-After: 1\r\n"));
+  EXPECT_THAT(reply_to("/required", 6ms), HasSubstr("More has come than can be answered in time."));
   EXPECT_THAT(reply_to("/proxy", 6ms), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(reply_to("/stored", 6ms), HasSubstr("reason=shed"));
   EXPECT_EQ(a_.counters().requests, asked);
