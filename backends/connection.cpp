@@ -22,7 +22,7 @@ using concurrency::Task;
 
 constexpr std::size_t kLargeBuffer = 68 * 1024;  // once what goes through it did not fit: 64 KiB and their head
 constexpr std::size_t kMaxPlaced = 64 * 1024;    // at once, so that others have their turns
-constexpr int kLooks = 16;                       // each up to kMaxPlaced
+constexpr int kLooks = 32;                       // each up to kMaxPlaced, or a kGzipPiece
 constexpr std::size_t kGzipPiece = 2 * 1024;     // may become two megabytes
 constexpr std::size_t kMaxUntaken = 64 * 1024;   // of a streamed body, before reading pauses
 
@@ -195,9 +195,13 @@ void Connection::wake() {
 /// behind would take its own delay for the server's, and throw away connections and what was asked. Returns whether
 /// there is what was waited for; the body of a stream is not.
 bool Connection::look(const Context& ctx) {
-  if (ctx.err() != concurrency::Error::deadline_exceeded || (is_stream_ && has_head())) return false;
+  if (ctx.cause() != concurrency::Error::deadline_exceeded || (is_stream_ && has_head())) return false;
   for (int i = 0; i < kLooks && state_ == State::busy && !(is_stream_ ? has_head() : finished_); ++i) {
-    if (!socket_.read_now(read_)) break;
+    if (socket_.read_now(read_)) continue;
+    if (body_->gunzip == nullptr || begin_ == end_) break;
+    const std::size_t before = begin_;
+    on_read({}, 0);  // the next piece, whose turn is still to come
+    if (begin_ == before) break;
   }
   return is_stream_ ? has_head() : finished_;
 }

@@ -92,10 +92,17 @@ PendingRead::status PendingRead::perform(reactor_op* base) {
 void PendingRead::complete(void* scheduler, asio::detail::operation* base, const error_code&, std::size_t) {
   auto& read = *static_cast<PendingRead*>(base);
   const auto owner = std::exchange(read.keeps_alive_, nullptr);
-  read.has_read_ = false;
-  if (scheduler == nullptr || !std::exchange(read.is_wanted_, false)) return;
-  const std::size_t size = read.bytes_transferred_;
-  read.done_(read.owner_, read.ec_, size);
+  if (scheduler == nullptr) {
+    read.has_read_ = false;
+  } else if (read.is_wanted_) {
+    read.deliver();
+  }
+}
+
+void PendingRead::deliver() {
+  has_read_ = is_wanted_ = false;
+  const std::size_t size = std::exchange(bytes_transferred_, 0);
+  done_(owner_, std::exchange(ec_, error_code()), size);
   concurrency::Loop::current().has_read(size);
 }
 
@@ -116,22 +123,25 @@ void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const Re
     const int on = 1;
     (void)::setsockopt(socket.socket_, IPPROTO_TCP, TCP_INQ, &on, sizeof on);  // without it reads are tried at once
   }
-  read.keeps_alive_ = std::move(owner);
   read.descriptor_ = socket.socket_;
   read.ec_ = error_code();
   read.bytes_transferred_ = 0;
-  if (is_due && std::exchange(read.was_drained_, false) && PendingRead::perform(&read) != PendingRead::not_done) {
-    return reactor_->post_immediate_completion(&read, false);
+  const bool is_tried = is_due || !read.was_drained_;
+  if (is_tried && PendingRead::perform(&read) != PendingRead::not_done) {
+    asio::post(get_executor(), [&read, owner = std::move(owner)] {
+      if (read.has_read_) read.deliver();  // else read_now() has
+    });
+    return;
   }
-  reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, true);
+  read.keeps_alive_ = std::move(owner);
+  reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, !is_tried);
 }
 
 bool Socket::read_now(PendingRead& read) {
-  if (!is_open() || read.keeps_alive_ == nullptr || read.has_read_) return false;
-  if (PendingRead::perform(&read) == PendingRead::not_done) return false;
-  read.has_read_ = read.is_wanted_ = false;
-  const std::size_t size = std::exchange(read.bytes_transferred_, 0);
-  read.done_(read.owner_, std::exchange(read.ec_, error_code()), size);
+  const bool is_in_reactor = read.keeps_alive_ != nullptr;
+  if (is_in_reactor == read.has_read_) return false;  // nothing is pending; or the reactor has it, and is about to tell
+  if (is_in_reactor && (!is_open() || PendingRead::perform(&read) == PendingRead::not_done)) return false;
+  read.deliver();
   return true;
 }
 

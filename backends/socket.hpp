@@ -41,14 +41,15 @@ class PendingRead : private boost::asio::detail::reactor_op {
   friend class Socket;
 
   static status perform(reactor_op* base);
+  void deliver();
   static void complete(void* scheduler, boost::asio::detail::operation* base, const boost::system::error_code& ec,
                        std::size_t size);
 
   void* const owner_;
   const Done done_;
-  std::shared_ptr<void> keeps_alive_;  // while pending
+  std::shared_ptr<void> keeps_alive_;  // while the reactor has it
   bool has_read_ = false;
-  bool is_wanted_ = false;    // else it is pending for the reactor only: read_now() has been before it
+  bool is_wanted_ = false;    // else only the reactor waits for it: read_now() has been before it
   bool was_drained_ = false;  // by the last read
   std::chrono::system_clock::time_point came_at_{};
   int descriptor_ = -1;

@@ -23,7 +23,8 @@ namespace sluice::concurrency {
 /// As golang.org/x/sync/singleflight, with contexts: each waiter keeps its own, and the work has one that carries the
 /// values of the caller that started it but not its end. The work goes on while anybody waits for it; when the last
 /// waiter gives up, its context is cancelled, with the end of that waiter's context as the cause, and the key is free.
-/// T is copied to each waiter. *any thread*
+/// If the work has a value at hand when it is told so, in a turn of the same loop, the waiter gets it. T is copied to
+/// each waiter. *any thread*
 template <class Key, class T, class Hash = std::hash<Key>>
 class SingleFlight {
  public:
@@ -97,8 +98,9 @@ class SingleFlight {
   class Passenger {
    public:
     Passenger(Context ctx, Flight& flight) : ctx_(std::move(ctx)), flight_(flight) {}
-    ~Passenger() {
-      if (flight_.done.load(std::memory_order_acquire)) return;
+    ~Passenger() { leave(); }
+    void leave() {
+      if (std::exchange(has_left_, true) || flight_.done.load(std::memory_order_acquire)) return;
       {
         const std::lock_guard lock(flight_.flights->mutex);
         if (--flight_.waiting > 0 || flight_.done.load(std::memory_order_relaxed)) return;
@@ -112,6 +114,7 @@ class SingleFlight {
    private:
     const Context ctx_;
     Flight& flight_;
+    bool has_left_ = false;
   };
 
   /// The work's end, also if it is destroyed instead.
@@ -181,7 +184,7 @@ auto SingleFlight<Key, T, Hash>::run(Context ctx, Key key, F f, Args... args) ->
     }
     ++flight->waiting;
   }
-  const Passenger passenger(ctx, *flight);
+  Passenger passenger(ctx, *flight);
   if (starts) {
     Loop& loop = Loop::current();
     const Loop::Nested nested(loop);
@@ -199,7 +202,15 @@ auto SingleFlight<Key, T, Hash>::run(Context ctx, Key key, F f, Args... args) ->
     }
     if (!done) {
       const Result<> waited = co_await detail::wait_for_turn(std::move(ctx), *flight, waiter);
-      if (!waited) co_return waited.error();
+      if (!waited) {
+        if (waited.error() != Error::deadline_exceeded) co_return waited.error();
+        passenger.leave();
+        // First the others whose time is over leave, and the work, which may be over, or will be when it learns of
+        // that.
+        co_await detail::AfterOthers();
+        const bool has_value = flight->done.load(std::memory_order_acquire) && flight->result && *flight->result;
+        if (!has_value) co_return waited.error();
+      }
     }
   }
   // Nobody writes any more.

@@ -3,15 +3,20 @@
 
 #include "concurrency/sleep.hpp"
 #include "concurrency/virtual_time.hpp"
+#include "tests/support/gzip.hpp"
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <gtest/gtest.h>
 
@@ -88,9 +93,12 @@ class ConnectionTest : public ::testing::Test {
   Request upload_;
 };
 
-concurrency::Task<> say_later(asio::basic_stream_socket<tcp, concurrency::Executor>* peer, std::string bytes) {
+using Peer = asio::basic_stream_socket<tcp, concurrency::Executor>;
+
+concurrency::Task<> say_later(Peer* peer, std::string bytes, const concurrency::Cancel* cancel = nullptr) {
   (void)co_await concurrency::sleep({}, kLater);
   asio::write(*peer, asio::buffer(bytes));
+  if (cancel != nullptr) (*cancel)(concurrency::Error::deadline_exceeded);
 }
 
 /// What a GET comes to that ends when `bytes` are said, before the loop could learn of them.
@@ -112,6 +120,88 @@ TEST_F(ConnectionTest, CountsWhatHasComeByTheDeadlineThoughItWasNotReadYet) {
   const std::string large = pattern(500'000);
   EXPECT_EQ(get_until_it_says("HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n" + large), large);
   EXPECT_TRUE(connection_->is_reusable());
+}
+
+/// Says `bytes`, and lets the deadline pass as soon as the loop has read the first of them.
+struct Rush {
+  explicit Rush(std::string bytes) : bytes_(std::move(bytes)) {
+    asio::basic_socket_acceptor<tcp, concurrency::Executor> acceptor(
+        loop_.executor(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+    Socket socket(loop_.executor());
+    socket.open(tcp::v4());
+    socket.set_option(asio::socket_base::receive_buffer_size(1 << 20));
+    socket.connect(acceptor.local_endpoint());
+    socket.non_blocking(true);
+    acceptor.accept(peer_);
+    connection_ = std::make_shared<Connection>(std::move(socket), "server", ResponseLimits());
+    connection_->open();
+    get_.method = "GET";
+    get_.decodes = true;
+  }
+
+  std::string outcome() {
+    const auto bounded = concurrency::with_timeout(Context(), kLater);
+    std::string outcome;
+    asio::co_spawn(loop_.executor(), ask(bounded.ctx, outcome), asio::detached);
+    (void)loop_.poll();
+    asio::write(peer_, asio::buffer(bytes_));
+    // In the first turn the system tells of what has come, in the second that is read, behind what ends the wait.
+    asio::post(loop_.executor(), [this] {
+      asio::post(loop_.executor(), [this] {
+        clock_.move_to(clock_.now() + kLater);
+        loop_.advance_timers();
+      });
+    });
+    (void)loop_.poll();
+    return outcome;
+  }
+
+ private:
+  concurrency::Task<> ask(Context ctx, std::string& outcome) {
+    const CallResult result = co_await connection_->exchange(ctx, get_);
+    outcome = result.has_error() ? result.error().detail : result->body->bytes;
+  }
+
+  const std::string bytes_;
+  concurrency::VirtualClock clock_;
+  concurrency::Loop loop_{clock_};
+  const concurrency::Loop::Entered entered_{loop_};
+  asio::basic_stream_socket<tcp, concurrency::Executor> peer_{loop_.executor()};
+  std::shared_ptr<Connection> connection_;
+  Request get_;
+};
+
+TEST(ConnectionInARush, CountsWhatHasBeenReadByTheDeadlineThoughItsTurnIsStillToCome) {
+  const std::string body = pattern(200'000);
+  Rush rush("HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + body);
+  EXPECT_TRUE(rush.outcome() == body);
+}
+
+/// Of which no byte can be foreseen.
+std::string noise(std::size_t size) {
+  std::string text(size, '\0');
+  std::uint32_t state = 1;
+  for (char& c : text) c = static_cast<char>((state = state * 1664525U + 1013904223U) >> 24U);
+  return text;
+}
+
+TEST(ConnectionInARush, CountsWhatIsStillToBeDecoded) {
+  const std::string body = noise(30'000);
+  const std::string packed = support::gzip(body);
+  ASSERT_GT(packed.size(), 20'000U);
+  Rush rush("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: " + std::to_string(packed.size()) +
+            "\r\n\r\n" + packed);
+  EXPECT_TRUE(rush.outcome() == body);
+}
+
+TEST_F(ConnectionTest, CountsItTooWhenTheDeadlineIsThatOfTheLastWhoWaits) {
+  const auto shared = concurrency::with_cancel(nobody_);
+  (void)time_.spawn(say_later(&peer_, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", &shared.cancel));
+  Request get;
+  get.method = "GET";
+  const CallResult result = time_.run(connection_->exchange(shared.ctx, get));
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(result->body->bytes, "hello");
 }
 
 TEST_F(ConnectionTest, IsLateWhenOnlyHalfHasComeByTheDeadline) {

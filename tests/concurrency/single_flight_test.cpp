@@ -176,6 +176,32 @@ TEST(SingleFlight, LearnsWhyTheLastWaiterGaveUp) {
   EXPECT_EQ(cause, Error::canceled);
 }
 
+TEST(SingleFlight, GivesAllWhoseTimeIsOverWhatTheWorkComesToAtOnce) {
+  VirtualTime time;
+  Flights flights;
+  auto work = [](Context ctx) -> Task<Result<int>> {
+    (void)co_await sleep(ctx, 1h);
+    co_return 7;  // it was there already
+  };
+  auto ask_for = [](Flights& f, Context ctx, Task<Result<int>> (*w)(Context)) -> Task<Result<int>> {
+    const auto got = co_await f.run(ctx, "a", w);
+    if (got.has_error()) co_return got.error();
+    co_return got->value;
+  };
+  auto [ctx, cancel] = with_timeout(Context(), 5ms);
+  auto a = time.spawn(ask_for(flights, ctx, work));
+  auto b = time.spawn(ask_for(flights, ctx, work));
+  time.advance(5ms);
+  EXPECT_EQ(a.get().value(), 7);
+  EXPECT_EQ(b.get().value(), 7);
+  auto [given_up, give_up] = with_cancel(Context());
+  auto c = time.spawn(ask_for(flights, given_up, work));
+  time.settle();
+  give_up();
+  time.settle();
+  EXPECT_EQ(c.get().error(), Error::canceled);
+}
+
 struct Tenant {
   using value_type = std::string;
 };
