@@ -129,7 +129,8 @@ void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const Re
   const bool is_tried = is_due || !read.was_drained_;
   if (is_tried && PendingRead::perform(&read) != PendingRead::not_done) {
     asio::post(get_executor(), [&read, owner = std::move(owner)] {
-      if (read.has_read_) read.deliver();  // else read_now() has
+      // Else read_now() has been before it, and the reactor may be about to tell of the next one.
+      if (read.has_read_ && read.keeps_alive_ == nullptr) read.deliver();
     });
     return;
   }
