@@ -92,17 +92,15 @@ PendingRead::status PendingRead::perform(reactor_op* base) {
 void PendingRead::complete(void* scheduler, asio::detail::operation* base, const error_code&, std::size_t) {
   auto& read = *static_cast<PendingRead*>(base);
   const auto owner = std::exchange(read.keeps_alive_, nullptr);
-  if (scheduler == nullptr) {
-    read.has_read_ = false;
-  } else if (read.is_wanted_) {
-    read.deliver();
+  read.has_read_ = false;
+  if (scheduler == nullptr) return;
+  if (std::exchange(read.was_taken_, false)) {
+    if (read.is_wanted_) read.socket_->begin(read, owner, true);
+    return;
   }
-}
-
-void PendingRead::deliver() {
-  has_read_ = is_wanted_ = false;
-  const std::size_t size = std::exchange(bytes_transferred_, 0);
-  done_(owner_, std::exchange(ec_, error_code()), size);
+  if (!std::exchange(read.is_wanted_, false)) return;
+  const std::size_t size = read.bytes_transferred_;
+  read.done_(read.owner_, read.ec_, size);
   concurrency::Loop::current().has_read(size);
 }
 
@@ -115,34 +113,40 @@ void Socket::start_read(PendingRead& read, std::shared_ptr<void> owner, const Re
   const bool was_wanted = std::exchange(read.is_wanted_, true);
   if (read.keeps_alive_ != nullptr) {
     // What the reactor has told of meanwhile it does not tell again.
-    if (!was_wanted) asio::post(get_executor(), [this, &read, owner] { (void)read_now(read); });
+    const bool is_forgotten = !was_wanted && !read.was_taken_;
+    if (is_forgotten) asio::post(get_executor(), [this, &read, owner] { (void)read_now(read); });
     return;
   }
-  auto& socket = impl_.get_implementation();
   if (!std::exchange(asks_what_is_left_, true)) {
     const int on = 1;
-    (void)::setsockopt(socket.socket_, IPPROTO_TCP, TCP_INQ, &on, sizeof on);  // without it reads are tried at once
+    (void)::setsockopt(native_handle(), IPPROTO_TCP, TCP_INQ, &on, sizeof on);  // without it reads are tried at once
   }
+  begin(read, std::move(owner), is_due);
+}
+
+void Socket::begin(PendingRead& read, std::shared_ptr<void> owner, bool is_due) {
+  auto& socket = impl_.get_implementation();
+  read.socket_ = this;
+  read.keeps_alive_ = std::move(owner);
   read.descriptor_ = socket.socket_;
   read.ec_ = error_code();
   read.bytes_transferred_ = 0;
-  const bool is_tried = is_due || !read.was_drained_;
-  if (is_tried && PendingRead::perform(&read) != PendingRead::not_done) {
-    asio::post(get_executor(), [&read, owner = std::move(owner)] {
-      // Else read_now() has been before it, and the reactor may be about to tell of the next one.
-      if (read.has_read_ && read.keeps_alive_ == nullptr) read.deliver();
-    });
-    return;
+  if (is_due && std::exchange(read.was_drained_, false) && PendingRead::perform(&read) != PendingRead::not_done) {
+    return reactor_->post_immediate_completion(&read, false);
   }
-  read.keeps_alive_ = std::move(owner);
-  reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, !is_tried);
+  reactor_->start_op(asio::detail::reactor::read_op, socket.socket_, socket.reactor_data_, &read, false, true);
 }
 
 bool Socket::read_now(PendingRead& read) {
-  const bool is_in_reactor = read.keeps_alive_ != nullptr;
-  if (is_in_reactor == read.has_read_) return false;  // nothing is pending; or the reactor has it, and is about to tell
-  if (is_in_reactor && (!is_open() || PendingRead::perform(&read) == PendingRead::not_done)) return false;
-  read.deliver();
+  if (!is_open() || read.keeps_alive_ == nullptr || !read.is_wanted_) return false;
+  if (read.has_read_) {
+    read.was_taken_ = true;
+  } else if (PendingRead::perform(&read) == PendingRead::not_done) {
+    return false;
+  }
+  read.has_read_ = read.is_wanted_ = false;
+  const std::size_t size = std::exchange(read.bytes_transferred_, 0);
+  read.done_(read.owner_, std::exchange(read.ec_, error_code()), size);
   return true;
 }
 

@@ -41,15 +41,16 @@ class PendingRead : private boost::asio::detail::reactor_op {
   friend class Socket;
 
   static status perform(reactor_op* base);
-  void deliver();
   static void complete(void* scheduler, boost::asio::detail::operation* base, const boost::system::error_code& ec,
                        std::size_t size);
 
   void* const owner_;
   const Done done_;
-  std::shared_ptr<void> keeps_alive_;  // while the reactor has it
+  Socket* socket_ = nullptr;           // while pending
+  std::shared_ptr<void> keeps_alive_;  // likewise
   bool has_read_ = false;
-  bool is_wanted_ = false;    // else only the reactor waits for it: read_now() has been before it
+  bool is_wanted_ = false;    // else it is pending for the reactor only: read_now() has been before it
+  bool was_taken_ = false;    // by read_now(), what the reactor had read; its completion is still to come
   bool was_drained_ = false;  // by the last read
   std::chrono::system_clock::time_point came_at_{};
   int descriptor_ = -1;
@@ -75,11 +76,14 @@ class Socket : public boost::asio::basic_stream_socket<boost::asio::ip::tcp, con
   /// whoever is in the middle of a message (`is_due`) has it tried at once, who waits for the next one learns of a
   /// reset when it comes alone, or by a write that fails.
   void start_read(PendingRead& read, std::shared_ptr<void> owner, const ReadBuffers& where, bool is_due);
-  /// If `read` is pending and there is something to read, reads that and calls its function at once, without a turn of
-  /// the loop; false if not.
+  /// If `read` is pending and something has been read or is there to read, calls its function at once, without a turn
+  /// of the loop; false if not.
   bool read_now(PendingRead& read);
 
  private:
+  friend class PendingRead;
+  void begin(PendingRead& read, std::shared_ptr<void> owner, bool is_due);
+
   boost::asio::detail::reactor* reactor_;
   bool asks_what_is_left_ = false;
 };

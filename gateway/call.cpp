@@ -161,7 +161,7 @@ bool Call::use_stored_without_asking() {
   (void)use_stored(Outcome::cached);
   if (is_fresh) {
     fragment_.fresh_for = std::min(plan_.config.cache->ttl, stored_->allowed.ttl) - *fragment_.age;
-  } else if (standing_ == Freshness::while_revalidate) {
+  } else if (standing_ == Freshness::while_revalidate && !incoming_.is_shed) {
     refresh(question());
   }
   return true;

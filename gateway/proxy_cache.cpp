@@ -99,6 +99,7 @@ Task<std::optional<Reply>> ProxyCache::answer(const Context& ctx) {
     late.reason = Reason::timeout;
     co_return failed(std::move(late));
   }
+  if (incoming_.is_shed) co_return std::nullopt;
   const CacheConfig& cache = *plan_.config.cache;
   const auto begun = Loop::current().now();
   if (call_.stored() && cache.stale_after && call_.may_replace_errors(begun + *cache.stale_after)) {

@@ -113,13 +113,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", type=pathlib.Path, required=True, help="where the programs are")
     parser.add_argument("--machine", default="", help="distribution, compiler and what else counts depend on")
-    parser.add_argument("--pieces", action="store_true", help="only count the pieces, and print that")
+    parser.add_argument("--count", action="store_true", help="only count, and print that")
     parser.add_argument("--write", action="store_true", help="keep what is counted in counts.json")
     options = parser.parse_args()
     if grown({"x": 106}, {"x": 100}) == [] or grown({"x": 104}, {"x": 100}) != []:
         raise AssertionError("the comparison cannot fail")
-    if options.pieces:
-        measure_pieces(options.bin)
+    if options.count:
+        measure(options.bin)
         return 0
     kept = json.loads(COUNTS.read_text())
     if not options.write and options.machine not in kept:

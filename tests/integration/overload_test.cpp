@@ -29,7 +29,10 @@ constexpr std::string_view kEndpoints = R"(
   {"path": "/stored", "deadline": "10ms", "calls": [
     {"name": "user", "backend": "a", "path": "/users/1", "cache": {"ttl": "0s", "stale_if_error": "1h"}}]},
   {"path": "/proxy", "deadline": "10ms", "strategy": "proxy", "calls": [
-    {"name": "user", "backend": "a", "path": "/users/1"}]})";
+    {"name": "user", "backend": "a", "path": "/users/1"}]},
+  {"path": "/stored_proxy", "deadline": "10ms", "strategy": "proxy", "calls": [
+    {"name": "user", "backend": "a", "path": "/users/2",
+     "cache": {"ttl": "0s", "stale_if_error": "1h", "stale_after": "5ms"}}]})";
 
 /// A client on a connection of its own, and a gateway that has no time for it at first.
 class Overload : public GatewayTest {
@@ -116,12 +119,16 @@ TEST_F(Overload, ThatLastsShedsWhatHasWaitedForHalfOfItsDeadline) {
 
 TEST_F(Overload, ServesWhatIsStored) {
   (void)get("/stored");
+  (void)get("/stored_proxy");
   std::string reply;
   for (int attempt = 0; attempt < 1000 && reply.find("reason=shed") == std::string::npos; ++attempt) {
     reply = reply_to("/", 6ms);
     time_.advance(60ms);
   }
+  const auto asked = a_.counters().requests;
   EXPECT_THAT(reply_to("/stored", 6ms), HasSubstr("user=stale;ms=0;age="));
+  EXPECT_THAT(reply_to("/stored_proxy", 6ms), HasSubstr("reason=shed"));
+  EXPECT_EQ(a_.counters().requests, asked) << "no backend is asked";
 }
 
 }  // namespace
