@@ -30,6 +30,8 @@ constexpr std::string_view kEndpoints = R"(
     {"name": "user", "backend": "a", "path": "/users/1", "cache": {"ttl": "0s", "stale_if_error": "1h"}}]},
   {"path": "/proxy", "deadline": "10ms", "strategy": "proxy", "calls": [
     {"name": "user", "backend": "a", "path": "/users/1"}]},
+  {"path": "/renewed", "deadline": "10ms", "calls": [
+    {"name": "user", "backend": "a", "path": "/users/3", "cache": {"ttl": "0s", "stale_while_revalidate": "1h"}}]},
   {"path": "/stored_proxy", "deadline": "10ms", "strategy": "proxy", "calls": [
     {"name": "user", "backend": "a", "path": "/users/2",
      "cache": {"ttl": "0s", "stale_if_error": "1h", "stale_after": "5ms"}}]})";
@@ -119,6 +121,7 @@ TEST_F(Overload, ThatLastsShedsWhatHasWaitedForHalfOfItsDeadline) {
 
 TEST_F(Overload, ServesWhatIsStored) {
   (void)get("/stored");
+  (void)get("/renewed");
   (void)get("/stored_proxy");
   std::string reply;
   for (int attempt = 0; attempt < 1000 && reply.find("reason=shed") == std::string::npos; ++attempt) {
@@ -127,6 +130,7 @@ TEST_F(Overload, ServesWhatIsStored) {
   }
   const auto asked = a_.counters().requests;
   EXPECT_THAT(reply_to("/stored", 6ms), HasSubstr("user=stale;ms=0;age="));
+  EXPECT_THAT(reply_to("/renewed", 6ms), HasSubstr("user=cached;ms=0;age="));
   EXPECT_THAT(reply_to("/stored_proxy", 6ms), HasSubstr("reason=shed"));
   EXPECT_EQ(a_.counters().requests, asked) << "no backend is asked";
 }
