@@ -23,8 +23,8 @@ namespace sluice::concurrency {
 /// As golang.org/x/sync/singleflight, with contexts: each waiter keeps its own, and the work has one that carries the
 /// values of the caller that started it but not its end. The work goes on while anybody waits for it; when the last
 /// waiter gives up, its context is cancelled, with the end of that waiter's context as the cause, and the key is free.
-/// If the work has a value at hand when it is told so, in a turn of the same loop, the waiter gets it. T is copied to
-/// each waiter. *any thread*
+/// A waiter whose deadline has come gets the value still if the work, told so or not, has it in the same turn of its
+/// loop. T is copied to each waiter. *any thread*
 template <class Key, class T, class Hash = std::hash<Key>>
 class SingleFlight {
  public:
