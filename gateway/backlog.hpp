@@ -16,15 +16,18 @@ class Backlog {
   static constexpr concurrency::Duration kTarget = std::chrono::milliseconds(5);
   static constexpr concurrency::Duration kInterval = std::chrono::milliseconds(100);
 
-  /// A request is begun at `now` that had waited for so long. Returns whether none has waited less than kTarget for
-  /// kInterval, in which they followed one another closely.
+  /// A request is begun at `now` that had waited for so long. Returns whether for kInterval all that were begun, one
+  /// closely after the other, had waited for kTarget at least.
   bool is_standing(concurrency::Duration waited, concurrency::TimePoint now) {
-    if (waited < kTarget || now - last_ > kInterval) since_ = now;
+    const bool goes_on = is_behind_ && now - last_ <= kInterval;
+    if (!goes_on) since_ = now;
+    is_behind_ = waited >= kTarget;
     last_ = now;
-    return now - since_ >= kInterval;
+    return is_behind_ && now - since_ >= kInterval;
   }
 
  private:
+  bool is_behind_ = false;
   concurrency::TimePoint since_{};
   concurrency::TimePoint last_{};
 };

@@ -24,6 +24,13 @@ TEST(BacklogTest, IsOverWhenOneHasNotWaited) {
   EXPECT_FALSE(backlog.is_standing(50ms, kStart + 220ms));
 }
 
+TEST(BacklogTest, DoesNotCountThePauseThatItBeganWith) {
+  Backlog backlog;
+  (void)backlog.is_standing(0ms, kStart);
+  for (auto at = 98ms; at < 198ms; at += 10ms) EXPECT_FALSE(backlog.is_standing(98ms, kStart + at)) << at.count();
+  EXPECT_TRUE(backlog.is_standing(50ms, kStart + 198ms));
+}
+
 TEST(BacklogTest, DoesNotCountATimeInWhichNoneCame) {
   Backlog backlog;
   (void)backlog.is_standing(50ms, kStart);
