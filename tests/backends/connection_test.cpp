@@ -35,19 +35,26 @@ std::string pattern(std::size_t size) {
   return text;
 }
 
+using Peer = asio::basic_stream_socket<tcp, concurrency::Executor>;
+
+/// A connection whose server is `peer`.
+std::shared_ptr<Connection> connect(concurrency::Loop& loop, Peer& peer) {
+  asio::basic_socket_acceptor<tcp, concurrency::Executor> acceptor(loop.executor(),
+                                                                   tcp::endpoint(asio::ip::address_v4::loopback(), 0));
+  Socket socket(loop.executor());
+  socket.open(tcp::v4());
+  socket.set_option(asio::socket_base::receive_buffer_size(1 << 20));  // for all that is said before it is read
+  socket.connect(acceptor.local_endpoint());
+  socket.non_blocking(true);
+  acceptor.accept(peer);
+  auto connection = std::make_shared<Connection>(std::move(socket), "server", ResponseLimits());
+  connection->open();
+  return connection;
+}
+
 class ConnectionTest : public ::testing::Test {
  protected:
   ConnectionTest() {
-    asio::basic_socket_acceptor<tcp, concurrency::Executor> acceptor(
-        time_.loop().executor(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    Socket socket(time_.loop().executor());
-    socket.open(tcp::v4());
-    socket.set_option(asio::socket_base::receive_buffer_size(1 << 20));  // for all that is said before the reset
-    socket.connect(acceptor.local_endpoint());
-    socket.non_blocking(true);
-    acceptor.accept(peer_);
-    connection_ = std::make_shared<Connection>(std::move(socket), "server", ResponseLimits());
-    connection_->open();
     upload_.method = "POST";
     upload_.is_streamed = true;
   }
@@ -88,12 +95,10 @@ class ConnectionTest : public ::testing::Test {
 
   concurrency::VirtualTime time_;
   const Context nobody_;
-  tcp::socket::rebind_executor<concurrency::Executor>::other peer_{time_.loop().executor()};
-  std::shared_ptr<Connection> connection_;
+  Peer peer_{time_.loop().executor()};
+  const std::shared_ptr<Connection> connection_ = connect(time_.loop(), peer_);
   Request upload_;
 };
-
-using Peer = asio::basic_stream_socket<tcp, concurrency::Executor>;
 
 concurrency::Task<> say_later(Peer* peer, std::string bytes, const concurrency::Cancel* cancel = nullptr) {
   (void)co_await concurrency::sleep({}, kLater);
@@ -125,16 +130,6 @@ TEST_F(ConnectionTest, CountsWhatHasComeByTheDeadlineThoughItWasNotReadYet) {
 /// Says `bytes`, and lets the deadline pass as soon as the loop has read the first of them.
 struct Rush {
   explicit Rush(std::string bytes) : bytes_(std::move(bytes)) {
-    asio::basic_socket_acceptor<tcp, concurrency::Executor> acceptor(
-        loop_.executor(), tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    Socket socket(loop_.executor());
-    socket.open(tcp::v4());
-    socket.set_option(asio::socket_base::receive_buffer_size(1 << 20));
-    socket.connect(acceptor.local_endpoint());
-    socket.non_blocking(true);
-    acceptor.accept(peer_);
-    connection_ = std::make_shared<Connection>(std::move(socket), "server", ResponseLimits());
-    connection_->open();
     get_.method = "GET";
     get_.decodes = true;
   }
@@ -166,8 +161,8 @@ struct Rush {
   concurrency::VirtualClock clock_;
   concurrency::Loop loop_{clock_};
   const concurrency::Loop::Entered entered_{loop_};
-  asio::basic_stream_socket<tcp, concurrency::Executor> peer_{loop_.executor()};
-  std::shared_ptr<Connection> connection_;
+  Peer peer_{loop_.executor()};
+  const std::shared_ptr<Connection> connection_ = connect(loop_, peer_);
   Request get_;
 };
 

@@ -63,6 +63,20 @@ TEST(WakeUps, OfThoseThatGoAfterOthersAreInARow) {
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, -1, -2, -3}));
 }
 
+/// A loop whose time passes without its turns.
+struct Turns {
+  void spawn(Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); }
+  void pass_a_millisecond() {
+    clock.move_to(clock.now() + std::chrono::milliseconds(1));
+    loop.advance_timers();
+    loop.poll();
+  }
+
+  VirtualClock clock;
+  Loop loop{clock};
+  const Loop::Entered entered{loop};
+};
+
 Task<> wake_after_a_while(Channel<int> next, std::vector<int>& order) {
   (void)co_await sleep({}, std::chrono::milliseconds(1));
   order.push_back(1);
@@ -70,21 +84,16 @@ Task<> wake_after_a_while(Channel<int> next, std::vector<int>& order) {
 }
 
 TEST(WakeUps, ByATimerGoBeforeTheOthersAndSoDoThoseThatTheseWake) {
-  VirtualClock clock;
-  Loop loop(clock);
-  const Loop::Entered entered(loop);
+  Turns turns;
   std::vector<int> order;
   Channel<int> early(0);
   Channel<int> chained(0);
-  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
-  spawn(receive_and_note_twice(early, 3, order));
-  spawn(receive_and_note_twice(chained, 2, order));
-  spawn(wake_after_a_while(chained, order));
-  loop.poll();
+  turns.spawn(receive_and_note_twice(early, 3, order));
+  turns.spawn(receive_and_note_twice(chained, 2, order));
+  turns.spawn(wake_after_a_while(chained, order));
+  turns.loop.poll();
   (void)early.close();
-  clock.move_to(clock.now() + std::chrono::milliseconds(1));
-  loop.advance_timers();
-  loop.poll();
+  turns.pass_a_millisecond();
   EXPECT_EQ(order, (std::vector<int>{1, 2, 3, -2, -3}));
 }
 
@@ -97,20 +106,17 @@ Task<> receive_and_let_time_pass(Channel<int> channel, VirtualClock& clock, std:
 }
 
 TEST(WakeUps, ByATimerGoBeforeTheRestOfATurnThatTakesLong) {
-  VirtualClock clock;
-  Loop loop(clock);
-  const Loop::Entered entered(loop);
+  Turns turns;
   std::vector<int> order;
   Channel<int> channel(0);
   Channel<int> chained(0);
-  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
-  spawn(receive_and_let_time_pass(channel, clock, order));
-  spawn(receive_and_note(channel, 5, order));
-  spawn(receive_and_note(chained, 2, order));
-  spawn(wake_after_a_while(chained, order));
-  loop.poll();
+  turns.spawn(receive_and_let_time_pass(channel, turns.clock, order));
+  turns.spawn(receive_and_note(channel, 5, order));
+  turns.spawn(receive_and_note(chained, 2, order));
+  turns.spawn(wake_after_a_while(chained, order));
+  turns.loop.poll();
   (void)channel.close();
-  loop.poll();
+  turns.loop.poll();
   EXPECT_EQ(order, (std::vector<int>{4, 1, 2, 5}));
 }
 
@@ -165,23 +171,18 @@ Task<> close_both(Channel<int> when, Channel<int> one, Channel<int> other) {
 }
 
 TEST(WakeUps, ByATimerThatKeepWakingEachOtherDoNotStarveTheRest) {
-  VirtualClock clock;
-  Loop loop(clock);
-  const Loop::Entered entered(loop);
+  Turns turns;
   std::vector<int> order;
   Channel<int> ready(0);
   Channel<int> ping(1);
   Channel<int> pong(1);
-  const auto spawn = [&](Task<> task) { boost::asio::co_spawn(loop.executor(), std::move(task), kRethrow); };
-  spawn(answer_for_ever(ping, pong));
-  spawn(answer_for_ever(pong, ping));
-  spawn(wake_after_a_while(ping, order));
-  spawn(close_both(ready, ping, pong));
-  loop.poll();
+  turns.spawn(answer_for_ever(ping, pong));
+  turns.spawn(answer_for_ever(pong, ping));
+  turns.spawn(wake_after_a_while(ping, order));
+  turns.spawn(close_both(ready, ping, pong));
+  turns.loop.poll();
   (void)ready.close();
-  clock.move_to(clock.now() + std::chrono::milliseconds(1));
-  loop.advance_timers();
-  loop.poll();
+  turns.pass_a_millisecond();
   EXPECT_TRUE(ping.try_send(0).has_error());
 }
 
